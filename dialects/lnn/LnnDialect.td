@@ -1,0 +1,16 @@
+// The dialect of networks: how cells, wirings, feedback and gates are put together over a sequence.
+#ifndef LNN_DIALECT
+#define LNN_DIALECT
+
+include "mlir/IR/OpBase.td"
+
+def Lnn_Dialect : Dialect {
+  let name = "lnn";
+  let cppNamespace = "::lnn";
+  let summary = "Networks: cells, wirings, feedback and gates over a sequence";
+  let hasConstantMaterializer = 1;
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+class Lnn_Op<string mnemonic, list<Trait> traits = []> : Op<Lnn_Dialect, mnemonic, traits>;
+#endif

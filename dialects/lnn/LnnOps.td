@@ -1,0 +1,89 @@
+// Operations of the lnn dialect.
+#ifndef LNN_OPS
+#define LNN_OPS
+
+include "lnn/LnnDialect.td"
+include "mlir/IR/OpAsmInterface.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+//===----------------------------------------------------------------------===//
+// Activations: elementwise-mappable, expanded last, on vectors.
+//===----------------------------------------------------------------------===//
+
+class Lnn_UnaryOp<string mnemonic> : Lnn_Op<mnemonic, [Pure, SameOperandsAndResultType] # ElementwiseMappable.traits> {
+  let arguments = (ins FloatLike:$operand);
+  let results = (outs FloatLike:$result);
+  let assemblyFormat = "$operand attr-dict `:` type($result)";
+}
+
+def Lnn_SigmoidOp : Lnn_UnaryOp<"sigmoid"> {
+  let summary = "1 / (1 + exp(-x))";
+}
+def Lnn_SoftplusOp : Lnn_UnaryOp<"softplus"> {
+  let summary = "log(1 + exp(x))";
+}
+def Lnn_SiluOp : Lnn_UnaryOp<"silu"> {
+  let summary = "x * sigmoid(x)";
+}
+def Lnn_GeluOp : Lnn_UnaryOp<"gelu"> {
+  let summary = "x * (1 + erf(x / sqrt(2))) / 2";
+}
+
+//===----------------------------------------------------------------------===//
+// Checks
+//===----------------------------------------------------------------------===//
+
+def Lnn_CheckOp : Lnn_Op<"check", []> {
+  let summary = "report an error to the caller where a condition does not hold";
+  let description = [{
+    Where `condition` is false the run ends with an error that carries `message`. Control continues behind the op: what
+    follows must stay within memory whatever the condition was (clamp indices first). A condition that depends on
+    the sizes of the function's arguments alone is tested before anything runs.
+
+    ```mlir
+    lnn.check %same, "Add_3: the first operand's dimension 0 must equal the second's"
+    ```
+  }];
+  let arguments = (ins I1:$condition, StrAttr:$message);
+  let assemblyFormat = "$condition `,` $message attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Scan
+//===----------------------------------------------------------------------===//
+
+def Lnn_ScanOp : Lnn_Op<"scan", [SingleBlockImplicitTerminator<"YieldOp">, RecursiveMemoryEffects,
+    AttrSizedOperandSegments]> {
+  let summary = "run a body over a time axis with carried states";
+  let description = [{
+    Runs its body once for each of `length` time steps, ascending. The body's arguments are the step's number (`index`),
+    one slice of each input (the input without its dimension `dims[i]`, at the step's number, or counted from the end
+    where `reverse[i]`), and the states. The body yields the step's outputs, each stacked along `out_dims[i]` (from the end
+    where `out_reverse[i]`), and the next states. Results are the stacked outputs, then the last states. As ONNX Scan and
+    `lax.scan`.
+  }];
+  let arguments = (ins Index:$length, Variadic<AnyRankedTensor>:$inputs, Variadic<AnyType>:$inits,
+      DenseI64ArrayAttr:$dims, DenseBoolArrayAttr:$reverse,
+      DenseI64ArrayAttr:$out_dims, DenseBoolArrayAttr:$out_reverse);
+  let results = (outs Variadic<AnyType>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $length (`over` `(` $inputs^ `:` type($inputs) `)`)? (`carrying` `(` $inits^ `:` type($inits) `)`)?
+    attr-dict-with-keyword `->` `(` type($results) `)` $body
+  }];
+  let extraClassDeclaration = [{
+    unsigned getNumOutputs() { return getOutDims().size(); }
+  }];
+}
+
+def Lnn_YieldOp : Lnn_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"ScanOp">, AttrSizedOperandSegments]> {
+  let summary = "a step's outputs and the next states";
+  let arguments = (ins Variadic<AnyType>:$outputs, Variadic<AnyType>:$states);
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, mlir::ValueRange(), mlir::ValueRange()); }]>];
+  let assemblyFormat = [{
+    ($outputs^ `:` type($outputs))? (`carrying` $states^ `:` type($states))? attr-dict
+  }];
+}
+#endif

@@ -1,0 +1,61 @@
+//===- Compiler.h - the facade every entry point calls ----------*- C++ -*-===//
+//
+// compile(source, options) -> artifact. lnnc, the Python module and the tools' pipelines all go through here.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LNN_COMPILER_COMPILER_H
+#define LNN_COMPILER_COMPILER_H
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringRef.h"
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mlir {
+class DialectRegistry;
+class MLIRContext;
+class ModuleOp;
+class OpPassManager;
+template <typename T> class OwningOpRef;
+} // namespace mlir
+
+namespace lnn {
+
+/// What went wrong, by kind: what a caller may want to tell apart.
+enum class ErrorKind { None, Compile, Unsupported, Input };
+
+struct CompileOptions {
+  std::string target = "cpu";
+  std::string cpu = "native";     ///< as -mcpu of llc; "native" is this machine's
+  std::string features;           ///< as -mattr of llc
+  std::string name;               ///< the model's; the file's stem if empty
+  std::string baseDir;            ///< folder of external tensor data, for models not read from a file
+  std::vector<std::pair<std::string, std::string>> states; ///< input -> output pairs that names don't say
+};
+
+struct Artifact {
+  std::vector<char> bytes;  ///< a shared object (see lnn/runtime/artifact_abi.h)
+};
+
+struct CompileResult {
+  ErrorKind error = ErrorKind::None;
+  std::string diagnostics; ///< errors, one a line or more, as a tool prints them; warnings too
+  Artifact artifact;
+  explicit operator bool() const { return error == ErrorKind::None; }
+};
+
+/// Registers every dialect, interface and translation the compiler needs.
+void registerAllDialects(mlir::DialectRegistry &registry);
+/// Registers every pass and pipeline of ours (lnn-cpu-pipeline among them) and the upstream ones we use.
+void registerAllPasses();
+
+/// Compiles an .onnx file, or .mlir text, by its content.
+CompileResult compileFile(llvm::StringRef path, const CompileOptions &options);
+/// Compiles a model in memory: an ONNX protobuf or .mlir text.
+CompileResult compileBuffer(llvm::StringRef bytes, const CompileOptions &options);
+
+} // namespace lnn
+#endif // LNN_COMPILER_COMPILER_H

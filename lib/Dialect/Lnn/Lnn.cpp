@@ -1,0 +1,23 @@
+//===- Lnn.cpp - the dialect of networks ----------------------------------===//
+#include "lnn/Dialect/Lnn/Lnn.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace lnn;
+
+#include "lnn/Dialect/Lnn/LnnDialect.cpp.inc"
+#define GET_OP_CLASSES
+#include "lnn/Dialect/Lnn/LnnOps.cpp.inc"
+
+void LnnDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "lnn/Dialect/Lnn/LnnOps.cpp.inc"
+      >();
+}
+
+Operation *LnnDialect::materializeConstant(OpBuilder &builder, Attribute value,
+                                           Type type, Location loc) {
+  return arith::ConstantOp::materialize(builder, value, type, loc);
+}

@@ -1,0 +1,9 @@
+//===- Ode.cpp - the dialect of dynamics ----------------------------------===//
+#include "lnn/Dialect/Ode/Ode.h"
+
+using namespace mlir;
+using namespace lnn::ode;
+
+#include "lnn/Dialect/Ode/OdeDialect.cpp.inc"
+
+void OdeDialect::initialize() {}
