@@ -86,4 +86,6 @@ def Lnn_YieldOp : Lnn_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"Scan
     ($outputs^ `:` type($outputs))? (`carrying` $states^ `:` type($states))? attr-dict
   }];
 }
+
+include "lnn/LnnBufferOps.td"
 #endif

@@ -34,10 +34,11 @@ struct CompileOptions {
   std::string name;               ///< the model's; the file's stem if empty
   std::string baseDir;            ///< folder of external tensor data, for models not read from a file
   std::vector<std::pair<std::string, std::string>> states; ///< input -> output pairs that names don't say
+  std::string emit = "so";  ///< what the artifact is: so, obj, llvm, asm or mlir (as lowered)
 };
 
 struct Artifact {
-  std::vector<char> bytes;  ///< a shared object (see lnn/runtime/artifact_abi.h)
+  std::vector<char> bytes;  ///< a shared object (see lnn/runtime/artifact_abi.h), or what CompileOptions::emit says
 };
 
 struct CompileResult {

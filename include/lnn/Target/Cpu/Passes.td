@@ -1,0 +1,27 @@
+// Passes of the CPU target.
+#ifndef LNN_TARGET_CPU_PASSES
+#define LNN_TARGET_CPU_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def LnnLowerEntryPass : Pass<"lnn-lower-entry", "::mlir::ModuleOp"> {
+  let summary = "make @main the entry point that a run calls";
+  let description = [{
+    `@main` on buffers becomes `@lnn_run(!llvm.ptr) -> i32`, which takes an `lnn_abi_call` (lnn/runtime/artifact_abi.h): arguments are
+    read from it, `lnn.output`, `lnn.arena`, `lnn.scratch` and `lnn.check` go to its fields and services. The
+    signature moves to the module, where `--emit-object` finds it. Control flow must be in the cf dialect already.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect", "::mlir::arith::ArithDialect"];
+}
+
+def LnnAttachCpuPass : Pass<"lnn-attach-cpu", "::mlir::ModuleOp"> {
+  let summary = "say which processor the module is for";
+  let description = [{
+    Sets `lnn.triple`, `lnn.cpu` and `lnn.features` on the module; `native` is this machine's processor.
+  }];
+  let options = [
+    Option<"cpu", "cpu", "std::string", "\"native\"", "the processor, as -mcpu of llc">,
+    Option<"features", "features", "std::string", "\"\"", "its features, as -mattr of llc">
+  ];
+}
+#endif

@@ -1,0 +1,45 @@
+//===- Target.h - targets by name -------------------------------*- C++ -*-===//
+//
+// A target is a pipeline and an emitter. To add one: implement Target, and register it in lib/Target/Target.cpp.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LNN_TARGET_TARGET_H
+#define LNN_TARGET_TARGET_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/SmallVector.h"
+#include <string>
+#include <vector>
+
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
+
+namespace lnn {
+
+/// What to write: a shared object, a relocatable object, LLVM IR, assembly, or the module as lowered.
+enum class OutputKind { SharedObject, Object, LLVM, Assembly, MLIR };
+
+struct TargetOptions {
+  std::string cpu, features;
+  std::string soname; ///< of a shared object
+};
+
+class Target {
+public:
+  virtual ~Target() = default;
+  /// An error message, or an empty string: reported before anything is compiled.
+  virtual std::string check(const TargetOptions &options) const = 0;
+  virtual void buildPipeline(mlir::OpPassManager &pm, const TargetOptions &options) const = 0;
+  /// Emits a module that went through the pipeline. Problems are diagnostics.
+  virtual mlir::LogicalResult emit(mlir::ModuleOp module, OutputKind kind, const TargetOptions &options,
+                                   std::vector<char> &out) const = 0;
+};
+
+/// The target of that name, or null.
+const Target *lookupTarget(llvm::StringRef name);
+/// Every target's name.
+llvm::SmallVector<llvm::StringRef> targetNames();
+
+} // namespace lnn
+#endif // LNN_TARGET_TARGET_H

@@ -1,0 +1,22 @@
+//===- Passes.h - passes between tensors and buffers ------------*- C++ -*-===//
+#ifndef LNN_TRANSFORMS_PASSES_H
+#define LNN_TRANSFORMS_PASSES_H
+
+#include "lnn/Dialect/Lnn/Lnn.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace lnn {
+#define GEN_PASS_DECL
+#include "lnn/Transforms/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "lnn/Transforms/Passes.h.inc"
+} // namespace lnn
+#endif // LNN_TRANSFORMS_PASSES_H

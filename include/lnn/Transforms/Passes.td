@@ -1,0 +1,100 @@
+// Passes between tensors and buffers: the entry function's border, in-place states, memory planning, weights.
+#ifndef LNN_TRANSFORMS_PASSES
+#define LNN_TRANSFORMS_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def LnnPrepareEntryPass : Pass<"lnn-prepare-entry", "::mlir::ModuleOp"> {
+  let summary = "turn the results of @main into the caller's buffers";
+  let description = [{
+    Rewrites `@main`, a function on tensors, so that each result is materialized in an `lnn.output` buffer, and records the
+    signature (`lnn.inputs`, `lnn.outputs`, `lnn.symbols`) on the function. The buffer is taken at the function's entry
+    where its sizes follow from the arguments' sizes. Arguments become read-only.
+
+    ```mlir
+    func.func @main(%x: tensor<?xf32>) -> tensor<?xf32> { return %x : tensor<?xf32> }
+    // becomes
+    func.func @main(%x: tensor<?xf32> {bufferization.writable = false}) attributes {lnn.inputs = ..., lnn.outputs = ...} {
+      %n = tensor.dim %x, %c0 : tensor<?xf32>
+      %y = lnn.output 0(%n) : memref<?xf32>
+      bufferization.materialize_in_destination %x in restrict writable %y : (tensor<?xf32>, memref<?xf32>) -> ()
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::bufferization::BufferizationDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
+def LnnCarryInPlacePass : Pass<"lnn-carry-in-place"> {
+  let summary = "keep each loop-carried tensor in one buffer";
+  let description = [{
+    A loop that yields a tensor other than its own carried argument would bufferize to a fresh allocation in each iteration.
+    Where the sizes are known not to change, the yielded tensor is materialized in the carried one. A loop's
+    initial `tensor.empty` becomes an allocation of its own, so that no two carried tensors share one.
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def LnnUnifySizesPass : Pass<"lnn-unify-sizes", "::mlir::func::FuncOp"> {
+  let summary = "read each named size of the arguments once";
+  let description = [{
+    Dimensions of arguments that share a name in `lnn.dims` are equal in every call, which the runtime checks. All reads of
+    such a dimension become reads of the first argument that has it, at the function's entry.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
+def LnnForwardOutputsPass : Pass<"lnn-forward-outputs", "::mlir::func::FuncOp"> {
+  let summary = "compute results in the caller's buffers";
+  let description = [{
+    Where a buffer allocated in the function is copied to an `lnn.output` at its end and nothing changes it after that, the
+    allocation and the copy go away and the output takes the allocation's place.
+  }];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::memref::MemRefDialect"];
+}
+
+def LnnPlanMemoryPass : Pass<"lnn-plan-memory", "::mlir::func::FuncOp"> {
+  let summary = "place every temporary in one arena";
+  let description = [{
+    Each `memref.alloc` becomes a `memref.view` of one `lnn.arena`, at an offset that is a multiple of 64; buffers that are never
+    alive together share memory. Sizes that depend on the arguments' sizes are computed at the function's entry, and
+    buffers of one such size share slots. Sizes that depend on data, and buffers that outlive an iteration of
+    the loop they are made in, become `lnn.scratch`. The function must have structured control flow.
+
+    ```mlir
+    %a = memref.alloc() : memref<8xf32>
+    // becomes
+    %arena = lnn.arena %c64 : memref<?xi8>
+    %a = memref.view %arena[%c0][] : memref<?xi8> to memref<8xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numPlanned", "planned", "buffers placed in the arena">,
+    Statistic<"numScratch", "scratch", "buffers whose size depends on data">,
+    Statistic<"staticBytes", "static-bytes", "bytes of the arena's static part">
+  ];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::memref::MemRefDialect", "::mlir::arith::ArithDialect"];
+}
+
+def LnnMergeWeightsPass : Pass<"lnn-merge-weights", "::mlir::ModuleOp"> {
+  let summary = "put all constants in one aligned read-only blob";
+  let description = [{
+    Each constant `memref.global` becomes a view of `@lnn_weights`, one global of bytes aligned to 64 with each constant at
+    a multiple of 64. Equal constants are stored once.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect", "::mlir::arith::ArithDialect"];
+}
+
+def LnnOutlineSizesPass : Pass<"lnn-outline-sizes", "::mlir::ModuleOp"> {
+  let summary = "make the function that says how large results and scratch are";
+  let description = [{
+    Makes `@lnn_sizes` from those parts of `@main` that depend on the sizes of the arguments alone: results' sizes (-1 where they
+    depend on data), the arena's bytes, and every unconditional `lnn.check` on sizes, which is tested there and leaves
+    `@main`. Messages of all checks are collected in `lnn.messages`.
+  }];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
+}
+#endif

@@ -1,0 +1,278 @@
+//===- Compiler.cpp - the facade every entry point calls ------------------===//
+#include "lnn/Compiler/Compiler.h"
+
+#include "lnn/Frontend/Onnx/Import.h"
+#include "lnn/Target/Target.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/CrashRecoveryContext.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SHA256.h"
+#include <mutex>
+
+using namespace mlir;
+
+namespace lnn {
+namespace {
+
+/// Where in the user's model something is: a node's name, or a place in a text.
+std::string describe(Location location) {
+  if (auto name = dyn_cast<NameLoc>(location))
+    return "node '" + name.getName().str() + "'";
+  if (auto file = dyn_cast<FileLineColLoc>(location))
+    return file.getFilename().str() + ":" + std::to_string(file.getLine()) + ":" + std::to_string(file.getColumn());
+  if (auto fused = dyn_cast<FusedLoc>(location))
+    for (Location part : fused.getLocations())
+      if (std::string text = describe(part); !text.empty())
+        return text;
+  if (auto call = dyn_cast<CallSiteLoc>(location))
+    return describe(call.getCallee());
+  return "";
+}
+
+StringRef severityName(DiagnosticSeverity severity) {
+  switch (severity) {
+  case DiagnosticSeverity::Error: return "error: ";
+  case DiagnosticSeverity::Warning: return "warning: ";
+  case DiagnosticSeverity::Note: return "note: ";
+  default: return "remark: ";
+  }
+}
+
+/// One diagnostic as text; its notes follow. A location that the message names already is not repeated.
+void append(std::string &text, Diagnostic &diagnostic) {
+  std::string message = diagnostic.str(), place = describe(diagnostic.getLocation());
+  auto name = dyn_cast<NameLoc>(diagnostic.getLocation());
+  if (place.empty() || (name && StringRef(message).contains(name.getName().getValue())))
+    text += severityName(diagnostic.getSeverity()).str() + message + "\n";
+  else
+    text += severityName(diagnostic.getSeverity()).str() + place + ": " + message + "\n";
+  for (Diagnostic &note : diagnostic.getNotes())
+    if (!StringRef(note.str()).starts_with("see current operation"))
+      append(text, note);
+}
+
+std::optional<OutputKind> outputKind(StringRef name) {
+  return llvm::StringSwitch<std::optional<OutputKind>>(name).Case("so", OutputKind::SharedObject)
+      .Case("obj", OutputKind::Object).Case("llvm", OutputKind::LLVM).Case("asm", OutputKind::Assembly)
+      .Case("mlir", OutputKind::MLIR).Default(std::nullopt);
+}
+
+/// Compiles one model. Made on the heap and left there if the compiler crashes: nothing of it can be trusted then.
+class Compilation {
+public:
+  Compilation(StringRef bytes, const CompileOptions &options) : bytes(bytes), options(options) {}
+  void run();
+  CompileResult result;
+
+private:
+  StringRef bytes;
+  const CompileOptions &options;
+
+  void fail(ErrorKind kind, const Twine &message) {
+    result.error = kind;
+    result.diagnostics += "error: " + message.str() + "\n";
+  }
+  void failFromDiagnostics(ErrorKind kind, StringRef what) {
+    if (!StringRef(result.diagnostics).contains("error: "))
+      result.diagnostics += "error: " + what.str() + " failed without saying why\n";
+    result.error = kind;
+  }
+  OwningOpRef<ModuleOp> read(MLIRContext &context);
+  LogicalResult pairStates(ModuleOp module);
+  void emit(ModuleOp module, const Target &target, const TargetOptions &targetOptions, OutputKind kind);
+  std::string hash() const;
+};
+
+/// Of all that decides what the artifact is.
+std::string Compilation::hash() const {
+  llvm::SHA256 sha;
+  sha.update(bytes);
+  for (const std::string *part : {&options.target, &options.cpu, &options.features, &options.name})
+    sha.update("\n" + *part);
+  for (const auto &[input, output] : options.states)
+    sha.update("\n" + input + ":" + output);
+  sha.update("\n" LNN_VERSION);
+  return llvm::toHex(sha.final(), /*LowerCase=*/true);
+}
+
+/// Says on the arguments of a module read as text which states the caller named; the importer does that for ONNX.
+LogicalResult Compilation::pairStates(ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (options.states.empty() || !main)
+    return success();
+  auto find = [&](StringRef name, bool argument) -> std::optional<unsigned> {
+    unsigned count = argument ? main.getNumArguments() : main.getNumResults();
+    for (unsigned i = 0; i < count; ++i) {
+      auto given = argument ? main.getArgAttrOfType<StringAttr>(i, "lnn.name")
+                            : main.getResultAttrOfType<StringAttr>(i, "lnn.name");
+      if (name == (given ? given.getValue().str() : (argument ? "arg" : "out") + std::to_string(i)))
+        return i;
+    }
+    return std::nullopt;
+  };
+  Builder b(module.getContext());
+  for (const auto &[input, output] : options.states) {
+    std::optional<unsigned> i = find(input, true), j = find(output, false);
+    if (!i || !j)
+      return fail(ErrorKind::Input, "state " + input + ":" + output + ": the model has no " +
+                                        (i ? "output '" + output : "input '" + input) + "'"),
+             failure();
+    main.setArgAttr(*i, "lnn.role", b.getStringAttr("state"));
+    main.setArgAttr(*i, "lnn.next", b.getStringAttr(output));
+  }
+  return success();
+}
+
+OwningOpRef<ModuleOp> Compilation::read(MLIRContext &context) {
+#ifdef LNN_HAVE_LnnFrontendOnnx
+  if (onnx::looksLikeOnnx(bytes)) {
+    onnx::ImportOptions import;
+    import.baseDir = options.baseDir;
+    import.name = options.name;
+    import.states = options.states;
+    bool unsupported = false;
+    OwningOpRef<ModuleOp> module = onnx::importModel(bytes, &context, import, &unsupported);
+    if (!module)
+      failFromDiagnostics(unsupported ? ErrorKind::Unsupported : ErrorKind::Compile, "reading the model");
+    return module;
+  }
+#endif
+  ParserConfig config(&context);
+  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(bytes, config, options.name.empty() ? "model" : options.name);
+  if (!module)
+    return failFromDiagnostics(ErrorKind::Compile, "reading the model"), nullptr;
+  if (failed(pairStates(*module)))
+    return nullptr;
+  return module;
+}
+
+void Compilation::emit(ModuleOp module, const Target &target, const TargetOptions &targetOptions, OutputKind kind) {
+  if (kind == OutputKind::MLIR) {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    module.print(os);
+    result.artifact.bytes.assign(text.begin(), text.end());
+    return;
+  }
+  if (failed(target.emit(module, kind, targetOptions, result.artifact.bytes)))
+    failFromDiagnostics(ErrorKind::Compile, "emitting code");
+}
+
+void Compilation::run() {
+  const Target *target = lookupTarget(options.target);
+  if (!target)
+    return fail(ErrorKind::Input, "no target '" + options.target + "'; there is: " + llvm::join(targetNames(), ", "));
+  std::optional<OutputKind> kind = outputKind(options.emit);
+  if (!kind)
+    return fail(ErrorKind::Input, "cannot emit '" + options.emit + "'; there is: so, obj, llvm, asm, mlir");
+  TargetOptions targetOptions{options.cpu, options.features, (options.name.empty() ? "model" : options.name) + ".so"};
+  if (std::string error = target->check(targetOptions); !error.empty())
+    return fail(ErrorKind::Input, error);
+
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    append(result.diagnostics, diagnostic);
+    return success();
+  });
+  OwningOpRef<ModuleOp> module = read(context);
+  if (!module)
+    return;
+  Builder b(&context);
+  (*module)->setAttr("lnn.hash", b.getStringAttr(hash()));
+  (*module)->setAttr("lnn.name", b.getStringAttr(options.name.empty() ? "model" : options.name));
+  PassManager pm(&context);
+  (void)applyPassManagerCLOptions(pm);
+  applyDefaultTimingPassManagerCLOptions(pm);
+  target->buildPipeline(pm, targetOptions);
+  if (failed(pm.run(*module)))
+    return failFromDiagnostics(ErrorKind::Compile, "lowering");
+  emit(*module, *target, targetOptions, *kind);
+}
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LNN_NO_CRASH_RECOVERY 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define LNN_NO_CRASH_RECOVERY 1
+#endif
+
+/// Handlers for signals are the process's: they are set while at least one compilation runs.
+class CrashGuard {
+public:
+  CrashGuard() {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (users++ == 0)
+      llvm::CrashRecoveryContext::Enable();
+  }
+  ~CrashGuard() {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (--users == 0)
+      llvm::CrashRecoveryContext::Disable();
+  }
+
+private:
+  static std::mutex mutex;
+  static unsigned users;
+};
+std::mutex CrashGuard::mutex;
+unsigned CrashGuard::users = 0;
+
+/// Models are untrusted and LLVM aborts where it is at a loss: an abort or a fault while compiling ends the compilation,
+/// not the process. On a thread of its own, whose stack is large whatever the caller's is.
+CompileResult runGuarded(StringRef bytes, const CompileOptions &options) {
+  auto *compilation = new Compilation(bytes, options);
+#ifdef LNN_NO_CRASH_RECOVERY
+  compilation->run();
+#else
+  CrashGuard guard;
+  llvm::CrashRecoveryContext recovery;
+  constexpr unsigned stackBytes = 64u << 20;
+  if (!recovery.RunSafelyOnThread([&] { compilation->run(); }, stackBytes)) {
+    CompileResult crashed;
+    crashed.error = ErrorKind::Compile;
+    crashed.diagnostics = compilation->result.diagnostics +
+                          "error: the compiler crashed on this model; please report it with the model\n";
+    return crashed;
+  }
+#endif
+  CompileResult result = std::move(compilation->result);
+  delete compilation;
+  return result;
+}
+
+} // namespace
+
+CompileResult compileBuffer(StringRef bytes, const CompileOptions &options) { return runGuarded(bytes, options); }
+
+CompileResult compileFile(StringRef path, const CompileOptions &options) {
+  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/true);
+  if (!buffer) {
+    CompileResult result;
+    result.error = ErrorKind::Input;
+    result.diagnostics = "error: cannot read " + path.str() + ": " + buffer.getError().message() + "\n";
+    return result;
+  }
+  CompileOptions completed = options;
+  if (completed.name.empty())
+    completed.name = llvm::sys::path::stem(path).str();
+  if (completed.baseDir.empty()) {
+    completed.baseDir = llvm::sys::path::parent_path(path).str();
+    if (completed.baseDir.empty())
+      completed.baseDir = ".";
+  }
+  return compileBuffer((*buffer)->getBuffer(), completed);
+}
+
+} // namespace lnn

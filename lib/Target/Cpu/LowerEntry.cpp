@@ -1,0 +1,267 @@
+//===- LowerEntry.cpp - make @main the entry point that a run calls -------===//
+#include "lnn/Dialect/Lnn/Lnn.h"
+#include "lnn/Target/Cpu/Cpu.h"
+
+#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Interfaces/DataLayoutInterfaces.h"
+
+using namespace mlir;
+
+namespace lnn {
+#define GEN_PASS_DEF_LNNLOWERENTRYPASS
+#include "lnn/Target/Cpu/Passes.h.inc"
+
+namespace {
+
+/// Fields of lnn_abi_call and of lnn_abi_services, in order; all are pointers.
+enum CallField { Inputs, Dims, Outputs, OutputDims, Scratch, Services, Context };
+enum ServiceField { AllocOutput, AllocScratch, Fail };
+
+/// Rewrites one function.
+class EntryLowering {
+public:
+  EntryLowering(func::FuncOp main)
+      : main(main), b(main.getContext()), converter(main.getContext()),
+        pointer(LLVM::LLVMPointerType::get(main.getContext())), loc(main.getLoc()) {}
+  LogicalResult run();
+
+private:
+  func::FuncOp main;
+  OpBuilder b;
+  LLVMTypeConverter converter;
+  Type pointer;
+  Location loc;
+  Value call, status;
+  SmallVector<int64_t> firstOutputDim;
+
+  Value i64(int64_t value) {
+    return LLVM::ConstantOp::create(b, loc, b.getI64Type(), b.getI64IntegerAttr(value));
+  }
+  Value i32(int32_t value) {
+    return LLVM::ConstantOp::create(b, loc, b.getI32Type(), b.getI32IntegerAttr(value));
+  }
+  Value element(Value base, Type type, int64_t index) {
+    return LLVM::GEPOp::create(b, loc, pointer, type, base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
+  }
+  Value loadPointer(Value base, int64_t index) {
+    return LLVM::LoadOp::create(b, loc, pointer, element(base, pointer, index));
+  }
+  Value isNull(Value value) {
+    Value null = LLVM::ZeroOp::create(b, loc, pointer);
+    return LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq, value, null);
+  }
+  Value service(ServiceField field) { return loadPointer(loadPointer(call, Services), field); }
+  Value callService(ServiceField field, ArrayRef<Value> arguments, ArrayRef<Type> types, Type result) {
+    SmallVector<Value> operands{service(field), loadPointer(call, Context)};
+    operands.append(arguments.begin(), arguments.end());
+    SmallVector<Type> all{pointer};
+    all.append(types.begin(), types.end());
+    auto type = LLVM::LLVMFunctionType::get(result ? result : LLVM::LLVMVoidType::get(b.getContext()), all);
+    auto made = LLVM::CallOp::create(b, loc, type, operands);
+    return result ? made.getResult() : Value();
+  }
+  Value toI64(Value index) { return arith::IndexCastOp::create(b, loc, b.getI64Type(), index); }
+
+  Value asBuffer(MemRefType type, Value data, ArrayRef<Value> sizes);
+  SmallVector<Value> allSizes(MemRefType type, ValueRange dynamic);
+  Value bytesOf(MemRefType type, ArrayRef<Value> sizes);
+  void lowerArguments();
+  void lowerOutput(OutputOp op);
+  void lowerArena(ArenaOp op);
+  void lowerScratch(ScratchOp op);
+  void lowerCheck(CheckOp op);
+  void endRunIf(Value condition);
+};
+
+/// A memref of identity layout over `data`; sizes are i64.
+Value EntryLowering::asBuffer(MemRefType type, Value data, ArrayRef<Value> sizes) {
+  Type structType = converter.convertType(type);
+  auto descriptor = MemRefDescriptor::poison(b, loc, structType);
+  descriptor.setAllocatedPtr(b, loc, data);
+  descriptor.setAlignedPtr(b, loc, data);
+  descriptor.setOffset(b, loc, i64(0));
+  Value stride = i64(1);
+  for (int64_t i = type.getRank() - 1; i >= 0; --i) {
+    descriptor.setSize(b, loc, i, sizes[i]);
+    descriptor.setStride(b, loc, i, stride);
+    if (i)
+      stride = LLVM::MulOp::create(b, loc, stride, sizes[i]);
+  }
+  Value whole = descriptor;
+  return UnrealizedConversionCastOp::create(b, loc, type, whole).getResult(0);
+}
+
+/// Every size as i64; `dynamic` are the index values of the dynamic ones.
+SmallVector<Value> EntryLowering::allSizes(MemRefType type, ValueRange dynamic) {
+  SmallVector<Value> sizes;
+  unsigned next = 0;
+  for (int64_t size : type.getShape())
+    sizes.push_back(ShapedType::isDynamic(size) ? toI64(dynamic[next++]) : i64(size));
+  return sizes;
+}
+
+Value EntryLowering::bytesOf(MemRefType type, ArrayRef<Value> sizes) {
+  Value bytes = i64(DataLayout::closest(main).getTypeSize(type.getElementType()).getFixedValue());
+  for (Value size : sizes)
+    bytes = LLVM::MulOp::create(b, loc, bytes, size);
+  return bytes;
+}
+
+void EntryLowering::lowerArguments() {
+  Block &entry = main.getBody().front();
+  SmallVector<BlockArgument> arguments(entry.getArguments());
+  call = entry.addArgument(pointer, loc);
+  b.setInsertionPointToStart(&entry);
+  status = LLVM::AllocaOp::create(b, loc, pointer, b.getI32Type(), i32(1));
+  LLVM::StoreOp::create(b, loc, i32(0), status);
+  Value inputs = loadPointer(call, Inputs), dims = loadPointer(call, Dims);
+  int64_t position = 0;
+  for (auto [number, argument] : llvm::enumerate(arguments)) {
+    auto type = cast<MemRefType>(argument.getType());
+    SmallVector<Value> sizes;
+    for (int64_t i = 0; i < type.getRank(); ++i, ++position)
+      sizes.push_back(type.isDynamicDim(i)
+                          ? Value(LLVM::LoadOp::create(b, loc, b.getI64Type(), element(dims, b.getI64Type(), position)))
+                          : i64(type.getDimSize(i)));
+    argument.replaceAllUsesWith(asBuffer(type, loadPointer(inputs, number), sizes));
+  }
+  entry.eraseArguments(0, arguments.size());
+}
+
+/// Splits the block here: where the condition holds the run ends with status 1.
+void EntryLowering::endRunIf(Value condition) {
+  Block *before = b.getInsertionBlock();
+  Block *rest = before->splitBlock(b.getInsertionPoint());
+  Block *leave = b.createBlock(rest);
+  func::ReturnOp::create(b, loc, i32(1));
+  b.setInsertionPointToEnd(before);
+  cf::CondBranchOp::create(b, loc, condition, leave, rest);
+  b.setInsertionPointToStart(rest);
+}
+
+void EntryLowering::lowerOutput(OutputOp op) {
+  b.setInsertionPoint(op);
+  loc = op.getLoc();
+  auto type = cast<MemRefType>(op.getBuffer().getType());
+  SmallVector<Value> sizes = allSizes(type, op.getSizes());
+  int64_t index = op.getIndex();
+  Value dims = element(loadPointer(call, OutputDims), b.getI64Type(), firstOutputDim[index]);
+  for (auto [i, size] : llvm::enumerate(sizes))
+    LLVM::StoreOp::create(b, loc, size, element(dims, b.getI64Type(), i));
+  Value slot = element(loadPointer(call, Outputs), pointer, index);
+  Value given = LLVM::LoadOp::create(b, loc, pointer, slot);
+  Value missing = isNull(given);
+
+  Block *before = b.getInsertionBlock();
+  Block *rest = before->splitBlock(b.getInsertionPoint());
+  Value data = rest->addArgument(pointer, loc);
+  Block *ask = b.createBlock(rest);
+  Value asked = callService(AllocOutput, {i32(index), dims}, {b.getI32Type(), pointer}, pointer);
+  LLVM::StoreOp::create(b, loc, asked, slot);
+  Value some = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, bytesOf(type, sizes), i64(0));
+  endRunIf(LLVM::AndOp::create(b, loc, isNull(asked), some));
+  cf::BranchOp::create(b, loc, rest, asked);
+  b.setInsertionPointToEnd(before);
+  cf::CondBranchOp::create(b, loc, missing, ask, ValueRange(), rest, ValueRange(given));
+  b.setInsertionPoint(op);
+  op.replaceAllUsesWith(asBuffer(type, data, sizes));
+  op->erase();
+}
+
+void EntryLowering::lowerArena(ArenaOp op) {
+  b.setInsertionPoint(op);
+  loc = op.getLoc();
+  Value buffer = asBuffer(cast<MemRefType>(op.getBuffer().getType()), loadPointer(call, Scratch), {toI64(op.getBytes())});
+  op.replaceAllUsesWith(buffer);
+  op->erase();
+}
+
+void EntryLowering::lowerScratch(ScratchOp op) {
+  b.setInsertionPoint(op);
+  loc = op.getLoc();
+  auto type = cast<MemRefType>(op.getBuffer().getType());
+  SmallVector<Value> sizes = allSizes(type, op.getSizes());
+  Value bytes = bytesOf(type, sizes);
+  Value data = callService(AllocScratch, {bytes}, {b.getI64Type()}, pointer);
+  Value some = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, bytes, i64(0));
+  endRunIf(LLVM::AndOp::create(b, loc, isNull(data), some));
+  op.replaceAllUsesWith(asBuffer(type, data, sizes));
+  op->erase();
+}
+
+void EntryLowering::lowerCheck(CheckOp op) {
+  b.setInsertionPoint(op);
+  loc = op.getLoc();
+  auto number = op->getAttrOfType<IntegerAttr>("number");
+  Block *before = b.getInsertionBlock();
+  Block *rest = before->splitBlock(op);
+  Block *fails = b.createBlock(rest);
+  callService(Fail, {i32(number ? number.getInt() : 0)}, {b.getI32Type()}, Type());
+  LLVM::StoreOp::create(b, loc, i32(1), status);
+  cf::BranchOp::create(b, loc, rest);
+  b.setInsertionPointToEnd(before);
+  cf::CondBranchOp::create(b, loc, op.getCondition(), rest, fails);
+  op->erase();
+}
+
+LogicalResult EntryLowering::run() {
+  for (Type type : main.getArgumentTypes())
+    if (auto memref = dyn_cast<MemRefType>(type); !memref || !memref.getLayout().isIdentity())
+      return main.emitError("lnn-lower-entry needs arguments of identity layout, found ") << type;
+  int64_t position = 0;
+  for (Attribute output : main->getAttrOfType<ArrayAttr>("lnn.outputs")) {
+    firstOutputDim.push_back(position);
+    position += cast<DictionaryAttr>(output).getAs<DenseI64ArrayAttr>("dims").size();
+  }
+  lowerArguments();
+  SmallVector<Operation *> ops;
+  main.walk([&](Operation *op) {
+    if (isa<OutputOp, ArenaOp, ScratchOp, CheckOp, func::ReturnOp>(op))
+      ops.push_back(op);
+  });
+  for (Operation *op : ops) {
+    if (auto output = dyn_cast<OutputOp>(op)) {
+      if (output.getIndex() >= firstOutputDim.size())
+        return op->emitError("there is no result ") << output.getIndex();
+      lowerOutput(output);
+    } else if (auto arena = dyn_cast<ArenaOp>(op)) {
+      lowerArena(arena);
+    } else if (auto scratch = dyn_cast<ScratchOp>(op)) {
+      lowerScratch(scratch);
+    } else if (auto check = dyn_cast<CheckOp>(op)) {
+      lowerCheck(check);
+    } else {
+      b.setInsertionPoint(op);
+      op->setOperands(Value(LLVM::LoadOp::create(b, op->getLoc(), b.getI32Type(), status)));
+    }
+  }
+  main.setType(b.getFunctionType({pointer}, {b.getI32Type()}));
+  return success();
+}
+
+struct LowerEntryPass : impl::LnnLowerEntryPassBase<LowerEntryPass> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto main = module.lookupSymbol<func::FuncOp>("main");
+    if (!main || !main->hasAttr("lnn.outputs") || !main->hasAttr("lnn.messages")) {
+      module.emitError("lnn-lower-entry needs a @main that lnn-outline-sizes has seen");
+      return signalPassFailure();
+    }
+    if (failed(EntryLowering(main).run()))
+      return signalPassFailure();
+    for (StringRef key : {"lnn.inputs", "lnn.outputs", "lnn.symbols", "lnn.messages"}) {
+      module->setAttr(key, main->getAttr(key));
+      main->removeAttr(key);
+    }
+    main.removeArgAttrsAttr();
+    main.setName("lnn_run");
+  }
+};
+
+} // namespace
+} // namespace lnn

@@ -1,0 +1,96 @@
+//===- Pipeline.cpp - from models to the LLVM dialect ---------------------===//
+#include "lnn/Target/Cpu/Cpu.h"
+#include "lnn/Transforms/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace lnn {
+
+static void addCleanup(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
+/// Everything down to upstream's dialects on tensors, @main alone.
+static void buildTensorStage(OpPassManager &pm) {
+  pm.addPass(createInlinerPass());
+  pm.addPass(createSymbolDCEPass());
+  pm.addNestedPass<func::FuncOp>(createLnnUnifySizesPass());
+  addCleanup(pm);
+}
+
+/// Tensors to buffers: states in place, results in the caller's memory.
+static void buildBufferStage(OpPassManager &pm) {
+  pm.addPass(createLnnCarryInPlacePass());
+  pm.addPass(createLnnPrepareEntryPass());
+  addCleanup(pm);
+  bufferization::OneShotBufferizePassOptions options;
+  options.bufferizeFunctionBoundaries = true;
+  options.allowReturnAllocsFromLoops = true;
+  options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  addCleanup(pm);
+  pm.addNestedPass<func::FuncOp>(createLnnForwardOutputsPass());
+}
+
+static void buildLoopStage(OpPassManager &pm, unsigned lanes) {
+  pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
+  addCleanup(pm);
+  pm.addNestedPass<func::FuncOp>(createLnnPlanMemoryPass());
+  pm.addPass(createLnnOutlineSizesPass());
+  pm.addPass(createLnnMergeWeightsPass());
+  addCleanup(pm);
+}
+
+static void buildLLVMStage(OpPassManager &pm) {
+  pm.addPass(createConvertVectorToSCFPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createLnnLowerEntryPass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+}
+
+void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
+  LnnAttachCpuPassOptions attach;
+  attach.cpu = options.cpu;
+  attach.features = options.features;
+  pm.addPass(createLnnAttachCpuPass(attach));
+  unsigned lanes = options.lanes;
+  if (!lanes) {
+    llvm::Expected<CpuTarget> target = CpuTarget::get(options.cpu, options.features);
+    if (target)
+      lanes = target->lanes();
+    else
+      llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
+  }
+  buildTensorStage(pm);
+  buildBufferStage(pm);
+  buildLoopStage(pm, std::max(lanes, 1u));
+  buildLLVMStage(pm);
+}
+
+void registerCpuPipeline() {
+  PassPipelineRegistration<CpuPipelineOptions>("lnn-cpu-pipeline",
+                                               "lower a model, at any level, to the LLVM dialect for a CPU",
+                                               buildCpuPipeline);
+}
+
+} // namespace lnn

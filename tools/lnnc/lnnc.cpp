@@ -1,0 +1,141 @@
+//===- lnnc.cpp - compile a model in one step -----------------------------===//
+//
+// Exit codes: 0 compiled; 1 the model cannot be compiled; 2 wrong use, or a file that cannot be read or written; 3 the
+// model needs something that is not supported.
+//
+//===----------------------------------------------------------------------===//
+#include "lnn/Compiler/Compiler.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/ToolOutputFile.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+
+namespace {
+
+enum ExitCode { Ok = 0, CannotCompile = 1, Usage = 2, Unsupported = 3 };
+
+constexpr char overview[] =
+    "lnnc - compile a model (.onnx, or .mlir text) to native code\n\n"
+    "  lnnc m.onnx -o m.so\n\n"
+    "Exit codes: 0 compiled; 1 the model cannot be compiled; 2 wrong use, or a file\n"
+    "that cannot be read or written; 3 the model needs something not supported.\n";
+
+struct Options {
+  cl::OptionCategory category{"lnnc options"};
+  cl::opt<std::string> input{cl::Positional, cl::desc("<model>"), cl::Required, cl::cat(category)};
+  cl::opt<std::string> output{"o", cl::desc("Where to write (the model's name with .so, .o, .ll, .s or .mlir by default; - is "
+                                            "the standard output)"),
+                              cl::value_desc("filename"), cl::cat(category)};
+  cl::opt<std::string> target{"target", cl::desc("What to compile for (cpu)"), cl::init("cpu"), cl::cat(category)};
+  cl::opt<std::string> cpu{"mcpu", cl::desc("The processor, as -mcpu of llc"), cl::init("native"), cl::cat(category)};
+  cl::opt<std::string> features{"mattr", cl::desc("Its features, as -mattr of llc (+avx2,-fma,...)"), cl::cat(category)};
+  cl::opt<std::string> name{"name", cl::desc("The model's name (the file's by default)"), cl::cat(category)};
+  cl::list<std::string> states{"state", cl::desc("An input and the output that replaces it, where names don't say it"),
+                               cl::value_desc("input:output"), cl::cat(category)};
+  cl::opt<std::string> emit{"emit", cl::desc("What to write: so, obj, llvm, asm or mlir (as lowered)"), cl::init("so"),
+                            cl::cat(category)};
+};
+
+/// Shows our options and MLIR's, not the hundreds that LLVM's libraries register.
+void hideOthers(cl::OptionCategory &ours) {
+  for (auto &entry : cl::getRegisteredOptions()) {
+    cl::Option *option = entry.second;
+    bool mine = is_contained(option->Categories, &ours);
+    bool mlir = entry.first.starts_with("mlir-");
+    bool general = entry.first == "help" || entry.first == "version" || entry.first == "h";
+    if (!mine && !mlir && !general)
+      option->setHiddenFlag(cl::ReallyHidden);
+  }
+}
+
+/// The linker inside has options of the same names, made when it first runs.
+void unregister(Options &options) {
+  for (std::reference_wrapper<cl::Option> option : std::initializer_list<std::reference_wrapper<cl::Option>>{
+           options.input, options.output, options.target, options.cpu, options.features, options.name, options.states,
+           options.emit})
+    option.get().removeArgument();
+}
+
+bool readStates(const Options &options, lnn::CompileOptions &compile) {
+  for (const std::string &state : options.states) {
+    auto [input, output] = StringRef(state).split(':');
+    if (input.empty() || output.empty()) {
+      errs() << "lnnc: --state takes input:output, found '" << state << "'\n";
+      return false;
+    }
+    compile.states.emplace_back(input.str(), output.str());
+  }
+  return true;
+}
+
+std::string outputPath(const Options &options) {
+  if (!options.output.empty())
+    return options.output;
+  SmallString<128> path = sys::path::filename(options.input);
+  StringRef kind = options.emit;
+  sys::path::replace_extension(path, kind == "obj" ? "o" : kind == "llvm" ? "ll" : kind == "asm" ? "s" : kind);
+  return std::string(path);
+}
+
+int write(const std::string &path, ArrayRef<char> bytes) {
+  std::error_code code;
+  ToolOutputFile file(path, code, sys::fs::OF_None);
+  if (!code) {
+    file.os().write(bytes.data(), bytes.size());
+    file.os().flush();
+    code = file.os().error();
+    file.os().clear_error();
+  }
+  if (code) {
+    errs() << "lnnc: cannot write " << path << ": " << code.message() << "\n";
+    return Usage;
+  }
+  file.keep();
+  return Ok;
+}
+
+int exitCode(lnn::ErrorKind kind) {
+  switch (kind) {
+  case lnn::ErrorKind::None: return Ok;
+  case lnn::ErrorKind::Input: return Usage;
+  case lnn::ErrorKind::Unsupported: return Unsupported;
+  case lnn::ErrorKind::Compile: return CannotCompile;
+  }
+  return CannotCompile;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  InitLLVM init(argc, argv);
+  Options options;
+  mlir::registerAsmPrinterCLOptions();
+  mlir::registerPassManagerCLOptions();
+  mlir::registerDefaultTimingManagerCLOptions();
+  hideOthers(options.category);
+  if (!cl::ParseCommandLineOptions(argc, argv, overview, &errs()))
+    return Usage;
+  unregister(options);
+  lnn::CompileOptions compile;
+  compile.target = options.target;
+  compile.cpu = options.cpu;
+  compile.features = options.features;
+  compile.name = options.name;
+  compile.emit = options.emit;
+  if (!readStates(options, compile))
+    return Usage;
+  lnn::CompileResult result = lnn::compileFile(options.input, compile);
+  errs() << result.diagnostics;
+  if (!result)
+    return exitCode(result.error);
+  return write(outputPath(options), result.artifact.bytes);
+}
