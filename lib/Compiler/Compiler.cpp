@@ -132,7 +132,7 @@ LogicalResult Compilation::pairStates(ModuleOp module) {
 }
 
 OwningOpRef<ModuleOp> Compilation::read(MLIRContext &context) {
-#ifdef LNN_HAVE_LnnFrontendOnnx
+#ifdef LNN_HAVE_IMPORT
   if (onnx::looksLikeOnnx(bytes)) {
     onnx::ImportOptions import;
     import.baseDir = options.baseDir;
