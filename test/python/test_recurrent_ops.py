@@ -1,13 +1,11 @@
-"""RNN, GRU and LSTM with all their attributes, against a float64 reference written from ONNX's equations."""
+"""RNN, GRU and LSTM, all attributes, against a float64 reference written from the equations."""
 
 import itertools
 
+import lnnc
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-
-import lnnc
 
 RNG = np.random.default_rng(5)
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
@@ -66,18 +64,34 @@ def reference(op, x, w, r, b, lens, h0, c0, p, acts, reverse, lbr, input_forget,
     return ys, h, c
 
 
-def build(op, T, B, I, H, *, direction="forward", layout=0, bias=True, lens=False, initial=True,
-          peepholes=False, dtype=np.float32, dynamic=False, activations=None, **attributes):  # fmt: skip
+def build(
+    op,
+    T,
+    B,
+    inputs,
+    H,
+    *,
+    direction="forward",
+    layout=0,
+    bias=True,
+    lens=False,
+    initial=True,
+    peepholes=False,
+    dtype=np.float32,
+    dynamic=False,
+    activations=None,
+    **attributes,
+):
     D = 2 if direction == "bidirectional" else 1
     G = GATES[op]
     elem = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     u = lambda *s: RNG.uniform(-0.6, 0.6, s).astype(dtype)  # noqa: E731
-    weights = {"W": u(D, G * H, I), "R": u(D, G * H, H)}
+    weights = {"W": u(D, G * H, inputs), "R": u(D, G * H, H)}
     if bias:
         weights["B"] = u(D, 2 * G * H)
     if peepholes:
         weights["P"] = u(D, 3 * H)
-    x = u(T, B, I)
+    x = u(T, B, inputs)
     feeds = {"X": x if layout == 0 else x.transpose(1, 0, 2).copy()}
     values = {"x": x, **weights}
     state = (D, B, H)
@@ -108,17 +122,32 @@ def build(op, T, B, I, H, *, direction="forward", layout=0, bias=True, lens=Fals
         return shape
 
     graph = helper.make_graph(
-        [node], "g",
-        [helper.make_tensor_value_info(k, TensorProto.INT32 if k == "lens" else elem, dims(k)) for k in feeds],
+        [node],
+        "g",
+        [
+            helper.make_tensor_value_info(k, TensorProto.INT32 if k == "lens" else elem, dims(k))
+            for k in feeds
+        ],
         [helper.make_tensor_value_info(k, elem, None) for k in outs],
         [numpy_helper.from_array(v, k) for k, v in weights.items()],
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     return model, feeds, values
 
 
-def expected(op, values, *, direction="forward", layout=0, activations=None, linear_before_reset=0,
-             input_forget=0, clip=None, activation_alpha=None, **_):  # fmt: skip
+def expected(
+    op,
+    values,
+    *,
+    direction="forward",
+    layout=0,
+    activations=None,
+    linear_before_reset=0,
+    input_forget=0,
+    clip=None,
+    activation_alpha=None,
+    **_,
+):
     x = values["x"].astype("f8")
     T, B, _ = x.shape
     D, _, H = values["R"].shape
@@ -126,12 +155,23 @@ def expected(op, values, *, direction="forward", layout=0, activations=None, lin
     acts = [ACTIVATIONS[a] for a in (activations or default[op])]
     ys, hs, cs = [], [], []
     for d in range(D):
-        get = lambda k, shape: values[k][d].astype("f8") if k in values else np.zeros(shape)  # noqa: E731
+        get = lambda k, shape, d=d: values[k][d].astype("f8") if k in values else np.zeros(shape)  # noqa: E731
         y, h, c = reference(
-            op, x, get("W", 0), get("R", 0), get("B", 2 * GATES[op] * H),
-            values.get("lens", np.full(B, T)), get("h0", (B, H)), get("c0", (B, H)), get("P", 3 * H),
-            acts, direction == "reverse" or d == 1, linear_before_reset, input_forget, clip,
-        )  # fmt: skip
+            op,
+            x,
+            get("W", 0),
+            get("R", 0),
+            get("B", 2 * GATES[op] * H),
+            values.get("lens", np.full(B, T)),
+            get("h0", (B, H)),
+            get("c0", (B, H)),
+            get("P", 3 * H),
+            acts,
+            direction == "reverse" or d == 1,
+            linear_before_reset,
+            input_forget,
+            clip,
+        )
         ys.append(y), hs.append(h), cs.append(c)
     y, h, c = np.stack(ys, 1), np.stack(hs), np.stack(cs)
     if layout:
@@ -139,8 +179,8 @@ def expected(op, values, *, direction="forward", layout=0, activations=None, lin
     return [y, h] + ([c] if op == "LSTM" else [])
 
 
-def check(op, T=5, B=3, I=4, H=6, tol=3e-6, **kw):  # noqa: E741
-    model, feeds, values = build(op, T, B, I, H, **kw)
+def check(op, T=5, B=3, inputs=4, H=6, tol=3e-6, **kw):
+    model, feeds, values = build(op, T, B, inputs, H, **kw)
     got = lnnc.compile(model).run(feeds)
     kw.pop("dtype", None)
     for name, want in zip(("Y", "Y_h", "Y_c"), expected(op, values, **kw)):
@@ -224,4 +264,3 @@ def test_bad_attributes(change, message):
         node.attribute.append(helper.make_attribute(key, value))
     with pytest.raises(lnnc.CompileError, match=message):
         lnnc.compile(model)
-    assert onnx  # the module is the fixture's source of models
