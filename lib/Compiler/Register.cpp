@@ -1,6 +1,7 @@
 //===- Register.cpp - every dialect and pass the compiler needs -----------===//
 #include "lnn/Compiler/Compiler.h"
 
+#include "lnn/Conversion/Passes.h"
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "lnn/Dialect/Ode/Ode.h"
 #include "lnn/Dialect/Onnx/Onnx.h"
@@ -24,6 +25,7 @@ void registerAllDialects(mlir::DialectRegistry &registry) {
 
 void registerAllPasses() {
   mlir::registerAllPasses();
+  registerLnnConversionPasses();
   registerLnnTransformsPasses();
   registerLnnTargetCpuPasses();
   registerCpuPipeline();

@@ -56,7 +56,7 @@ struct Desc {
   StringAttr type, domain;
   int64_t opset = 0;
   DictionaryAttr attrs;
-  NodeOp original; // its regions are cloned; null for nodes made here without
+  mutable NodeOp original; // its regions are cloned; null for nodes made here without
                    // regions
 };
 
@@ -396,7 +396,7 @@ std::optional<Run> Reroller::bestRun(int begin, int end, int period) {
   }
   for (int i = 1; i < period; ++i)
     crossing[i] += crossing[i - 1];
-  SmallVector<int> phases(llvm::seq(0, period));
+  SmallVector<int> phases = llvm::to_vector(llvm::seq(0, period));
   llvm::stable_sort(phases,
                     [&](int a, int b) { return crossing[a] < crossing[b]; });
   std::optional<Run> best;

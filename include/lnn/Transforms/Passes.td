@@ -97,4 +97,25 @@ def LnnOutlineSizesPass : Pass<"lnn-outline-sizes", "::mlir::ModuleOp"> {
   let dependentDialects = ["::lnn::LnnDialect", "::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect",
                            "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
 }
+def OnnxReroll : Pass<"onnx-reroll", "::mlir::func::FuncOp"> {
+  let summary = "turn unrolled loops of an ONNX graph into Scan and Loop nodes";
+  let description = [{
+    Finds runs of isomorphic subgraphs of `onnx.node` ops that are chained through carried values (time steps, solver
+    steps), and replaces each by one Scan node (where slices of a tensor at consecutive indices, or constants that differ
+    from step to step, are read) or Loop node, inner loops first. The computation of each element is the same, in
+    the same order, so results are equal bit for bit. What cannot be proven isomorphic stays as it is.
+
+    ```mlir
+    %1 = onnx.node "Tanh"(%0) ...
+    %2 = onnx.node "Mul"(%1, %k) ...
+    %3 = onnx.node "Tanh"(%2) ...
+    // ... eight times
+    // becomes onnx.node "Loop"(%c8, %true, %0) bodies ["body"] { Tanh, Mul }
+    ```
+  }];
+  let options = [Option<"maxScannedElements", "max-scanned-elements", "int64_t", "16",
+    "constants that differ from step to step may have so many elements; larger ones are taken for layers' weights">];
+  let statistics = [Statistic<"loopsMade", "loops-made", "Loops made">];
+  let dependentDialects = ["::lnn::onnx::OnnxDialect", "::mlir::arith::ArithDialect"];
+}
 #endif

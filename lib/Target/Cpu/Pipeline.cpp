@@ -1,5 +1,6 @@
 //===- Pipeline.cpp - from models to the LLVM dialect ---------------------===//
 #include "lnn/Target/Cpu/Cpu.h"
+#include "lnn/Conversion/Passes.h"
 #include "lnn/Transforms/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -21,6 +22,9 @@ static void addCleanup(OpPassManager &pm) {
 
 /// Everything down to upstream's dialects on tensors, @main alone.
 static void buildTensorStage(OpPassManager &pm) {
+  pm.addPass(createConvertOnnxToLnn());
+  addCleanup(pm);
+  pm.addPass(createConvertLnnScanToScf());
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
   pm.addNestedPass<func::FuncOp>(createLnnUnifySizesPass());

@@ -1,0 +1,42 @@
+// Conversions between the levels.
+#ifndef LNN_CONVERSION_PASSES
+#define LNN_CONVERSION_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def ConvertOnnxToLnn : Pass<"convert-onnx-to-lnn", "::mlir::ModuleOp"> {
+  let summary = "expand onnx.node to linalg, tensor, arith, math, scf and lnn";
+  let description = [{
+    Infers the symbolic sizes of every value of each function of `onnx.node` ops, then expands each node as the operator
+    table says. Booleans become `i8` (0 or 1) and unsigned integers signless ones, in signatures too; `lnn.dtype` keeps
+    what they were. Sizes come from `tensor.dim` of the function's arguments.
+
+    ```mlir
+    func.func @main(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %0 = onnx.node "Tanh"(%x) opset 17 : (tensor<?x8xf32>) -> tensor<?x8xf32>
+      return %0 : tensor<?x8xf32>
+    }
+    // becomes a linalg.generic of math.tanh over a tensor.empty of %x's size
+    ```
+  }];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::arith::ArithDialect",
+      "::mlir::bufferization::BufferizationDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+      "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def ConvertLnnScanToScf : Pass<"convert-lnn-scan-to-scf"> {
+  let summary = "lower lnn.scan to scf.for";
+  let description = [{
+    A scan becomes an `scf.for` over its steps: inputs are sliced, outputs inserted into tensors that are allocated in
+    front of the loop and carried, states carried in buffers of their own. All new states are computed before the first
+    old one is overwritten. The size of an output's dynamic dimension must follow from values outside of the scan.
+
+    ```mlir
+    %y, %hn = lnn.scan %n over (%x : tensor<?x4xf32>) carrying (%h : tensor<4xf32>) ...
+    // becomes scf.for %t = %c0 to %n step %c1 iter_args(%all = ..., %state = ...)
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::bufferization::BufferizationDialect",
+      "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+#endif

@@ -1,0 +1,88 @@
+//===- Translate.cpp - --import-onnx and --check-onnx ---------------------===//
+#include "lnn/Conversion/Passes.h"
+#include "lnn/Dialect/Onnx/Onnx.h"
+#include "lnn/Frontend/Onnx/Import.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Tools/mlir-translate/Translation.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+
+using namespace mlir;
+using namespace lnn::onnx;
+
+static llvm::cl::list<std::string> &stateFlag() {
+  static llvm::cl::list<std::string> flag(
+      "state", llvm::cl::value_desc("in:out"), llvm::cl::CommaSeparated,
+      llvm::cl::desc("the input that the named output replaces in the next "
+                     "call, where their names don't say it"));
+  return flag;
+}
+
+/// Options from the command line and the file's path.
+static FailureOr<ImportOptions> optionsFor(llvm::SourceMgr &sources) {
+  const llvm::MemoryBuffer *buffer =
+      sources.getMemoryBuffer(sources.getMainFileID());
+  StringRef path = buffer->getBufferIdentifier();
+  ImportOptions options;
+  options.name = llvm::sys::path::stem(path).str();
+  if (path == "<stdin>")
+    options.name = "model";
+  else
+    options.baseDir = llvm::sys::path::parent_path(path).str();
+  if (path != "<stdin>" && options.baseDir.empty())
+    options.baseDir = ".";
+  for (const std::string &text : stateFlag()) {
+    auto [in, out] = StringRef(text).split(':');
+    if (in.empty() || out.empty()) {
+      llvm::errs() << "error: --state takes in:out, '" << text
+                   << "' was given\n";
+      return failure();
+    }
+    options.states.push_back({in.str(), out.str()});
+  }
+  return options;
+}
+
+static OwningOpRef<Operation *> import(llvm::SourceMgr &sources,
+                                       MLIRContext *context,
+                                       bool *unsupported = nullptr) {
+  auto options = optionsFor(sources);
+  if (failed(options))
+    return nullptr;
+  StringRef bytes =
+      sources.getMemoryBuffer(sources.getMainFileID())->getBuffer();
+  OwningOpRef<ModuleOp> module =
+      importModel(bytes, context, *options, unsupported);
+  return module ? OwningOpRef<Operation *>(module.release().getOperation())
+                : nullptr;
+}
+
+void lnn::onnx::registerTranslations() {
+  (void)stateFlag();
+  static TranslateToMLIRRegistration toMlir(
+      "import-onnx", "read an ONNX model",
+      [](const std::shared_ptr<llvm::SourceMgr> &sources,
+         MLIRContext *context) { return import(*sources, context); },
+      [](DialectRegistry &registry) {
+        registry.insert<OnnxDialect, arith::ArithDialect, func::FuncDialect>();
+      });
+  static TranslateRegistration check(
+      "check-onnx",
+      "say all that is not supported in an ONNX model; 0 when it would import",
+      [](const std::shared_ptr<llvm::SourceMgr> &sources, raw_ostream &os,
+         MLIRContext *context) -> LogicalResult {
+        OwningOpRef<Operation *> module = import(*sources, context);
+        if (!module)
+          return failure();
+        PassManager pm(context);
+        pm.addPass(createConvertOnnxToLnn());
+        if (failed(pm.run(*module)))
+          return failure();
+        os << "supported\n";
+        return success();
+      });
+}
