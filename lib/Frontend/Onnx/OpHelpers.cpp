@@ -455,6 +455,9 @@ Value reshape(ExpandContext &ctx, Value value, ArrayRef<Dim> from,
       if (ElementsAttr moved = reshapeConstant(constant, toType))
         return arith::ConstantOp::create(ctx.b, ctx.loc,
                                          cast<TypedAttr>(moved));
+  // Of nothing, only the shape is left: products of 0 tell no groups apart.
+  if (productOf(to).coefficient == 0)
+    return ctx.empty(to, element);
   if (from.empty() || to.empty())
     return from.empty() && to.empty() ? value
                                       : reshapeScalar(ctx, value, from, to);
@@ -541,6 +544,17 @@ Value transpose(ExpandContext &ctx, Value value, ArrayRef<Dim> from,
       ->getResult(0);
 }
 
+/// Offsets of nothing are 0: the verifiers refuse one at the end.
+static SmallVector<OpFoldResult> startOfEmpty(ExpandContext &ctx,
+                                              ArrayRef<OpFoldResult> offsets,
+                                              ArrayRef<Dim> sizes) {
+  SmallVector<OpFoldResult> result(offsets);
+  for (auto [offset, size] : llvm::zip(result, sizes))
+    if (size.isConst(0))
+      offset = ctx.b.getIndexAttr(0);
+  return result;
+}
+
 Value slice(ExpandContext &ctx, Value value, ArrayRef<OpFoldResult> offsets,
             ArrayRef<Dim> sizes, ArrayRef<int64_t> steps) {
   SmallVector<OpFoldResult> strides;
@@ -549,7 +563,8 @@ Value slice(ExpandContext &ctx, Value value, ArrayRef<OpFoldResult> offsets,
   if (strides.empty())
     strides.assign(sizes.size(), ctx.b.getIndexAttr(1));
   Type element = cast<RankedTensorType>(value.getType()).getElementType();
-  Value part = tensor::ExtractSliceOp::create(ctx.b, ctx.loc, value, offsets,
+  Value part = tensor::ExtractSliceOp::create(ctx.b, ctx.loc, value,
+                                              startOfEmpty(ctx, offsets, sizes),
                                               sizesOf(ctx, sizes), strides);
   return castTo(ctx, part, tensorType(sizes, element));
 }
@@ -559,7 +574,8 @@ Value insert(ExpandContext &ctx, Value part, Value whole,
   SmallVector<OpFoldResult> strides(sizes.size(), ctx.b.getIndexAttr(1));
   Type element = cast<RankedTensorType>(part.getType()).getElementType();
   part = castTo(ctx, part, tensorType(sizes, element));
-  return tensor::InsertSliceOp::create(ctx.b, ctx.loc, part, whole, offsets,
+  return tensor::InsertSliceOp::create(ctx.b, ctx.loc, part, whole,
+                                       startOfEmpty(ctx, offsets, sizes),
                                        sizesOf(ctx, sizes), strides);
 }
 

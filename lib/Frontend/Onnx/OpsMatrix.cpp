@@ -4,44 +4,12 @@
 // operands are widened where they are multiplied, sums are f32.
 //
 //===----------------------------------------------------------------------===//
-#include "OpHelpers.h"
+#include "OpContraction.h"
 
 using namespace mlir;
 
 namespace lnn::onnx {
 namespace {
-
-/// acc + l * r in the accumulator's type.
-Value multiplyAdd(OpBuilder &b, Location loc, ValueRange args) {
-  Value l = widen(b, loc, args[0]), r = widen(b, loc, args[1]);
-  if (isa<FloatType>(l.getType()))
-    return arith::AddFOp::create(b, loc, args[2],
-                                 arith::MulFOp::create(b, loc, l, r));
-  return arith::AddIOp::create(b, loc, args[2],
-                               arith::MulIOp::create(b, loc, l, r));
-}
-
-/// A contraction into a tensor of zeros, of the type that sums are made in.
-Value contract(ExpandContext &ctx, Value l, Value r, ArrayRef<AffineMap> maps,
-               ArrayRef<Dim> dims, Type type) {
-  Value zero = ctx.filled(dims, scalarAttr(type, 0));
-  return generic(ctx, {l, r}, maps, zero, multiplyAdd);
-}
-
-/// From the type of sums to the type that is stored.
-Value store(ExpandContext &ctx, Value v, ArrayRef<Dim> dims, Type type) {
-  if (cast<RankedTensorType>(v.getType()).getElementType() == type)
-    return v;
-  AffineMap identity = ctx.b.getMultiDimIdentityMap(dims.size());
-  return generic(ctx, v, {identity, identity}, ctx.empty(dims, type),
-                 [&](OpBuilder &b, Location loc, ValueRange args) {
-                   return narrow(b, loc, args[0], type);
-                 });
-}
-
-bool isProductType(Type type) {
-  return isFloat(type) || type.isInteger(32) || type.isInteger(64);
-}
 
 //===----------------------------------------------------------------------===//
 // MatMul
@@ -257,6 +225,8 @@ OpEntry row(StringRef name, unsigned minInputs, unsigned maxInputs) {
 void addMatrixOps(std::vector<OpEntry> &t) {
   t.push_back(row<inferMatMul, expandMatMul>("MatMul", 2, 2));
   t.push_back(row<inferGemm, expandGemm>("Gemm", 2, 3));
+  addEinsumOp(t);
+  addConvolutionOps(t);
 }
 
 } // namespace lnn::onnx

@@ -1,94 +1,15 @@
-//===- OpsReduction.cpp - sums, extremes and what is built on them --------===//
+//===- OpsReduction.cpp - sums, extremes and orders ----------------------===//
 //
 // Reductions are linalg.generics whose sums ascend over the reduced index, in
 // f32 where f16 or bf16 is stored. Softmax and the norms are made of them.
 //
 //===----------------------------------------------------------------------===//
-#include "OpHelpers.h"
+#include "OpReductionHelpers.h"
 
 using namespace mlir;
 
 namespace lnn::onnx {
 namespace {
-
-using Mask = SmallVector<bool>;
-
-Value addf(OpBuilder &b, Location loc, Value l, Value r) {
-  return arith::AddFOp::create(b, loc, l, r);
-}
-Value subf(OpBuilder &b, Location loc, Value l, Value r) {
-  return arith::SubFOp::create(b, loc, l, r);
-}
-Value mulf(OpBuilder &b, Location loc, Value l, Value r) {
-  return arith::MulFOp::create(b, loc, l, r);
-}
-Value divf(OpBuilder &b, Location loc, Value l, Value r) {
-  return arith::DivFOp::create(b, loc, l, r);
-}
-Value maxf(OpBuilder &b, Location loc, Value l, Value r) {
-  return arith::MaximumFOp::create(b, loc, l, r);
-}
-
-SmallVector<Dim> kept(ArrayRef<Dim> dims, ArrayRef<bool> mask) {
-  SmallVector<Dim> result;
-  for (auto [dim, reduced] : llvm::zip(dims, mask))
-    if (!reduced)
-      result.push_back(dim);
-  return result;
-}
-SmallVector<Dim> reducedDims(ArrayRef<Dim> dims, ArrayRef<bool> mask) {
-  SmallVector<Dim> result;
-  for (auto [dim, reduced] : llvm::zip(dims, mask))
-    if (reduced)
-      result.push_back(dim);
-  return result;
-}
-
-/// Reduces the masked dimensions; the body gets the widened element(s) and the
-/// accumulator.
-Value reduce(ExpandContext &ctx, ValueRange inputs,
-             ArrayRef<AffineMap> inputMaps, ArrayRef<Dim> dims,
-             ArrayRef<bool> mask, TypedAttr init, Body body) {
-  SmallVector<AffineMap> maps(inputMaps);
-  maps.push_back(droppedMap(ctx.b.getContext(), mask));
-  return generic(ctx, inputs, maps, ctx.filled(kept(dims, mask), init),
-                 [&](OpBuilder &b, Location loc, ValueRange args) {
-                   SmallVector<Value> wide;
-                   for (Value v : args)
-                     wide.push_back(widen(b, loc, v));
-                   return body(b, loc, wide);
-                 });
-}
-
-/// Maps tensors read through maps to a tensor of `dims`; elements are widened
-/// and the result narrowed to `type`.
-Value mapWith(ExpandContext &ctx, ValueRange inputs, ArrayRef<AffineMap> reads,
-              ArrayRef<Dim> dims, Type type, Body body) {
-  SmallVector<AffineMap> maps(reads);
-  maps.push_back(ctx.b.getMultiDimIdentityMap(dims.size()));
-  return generic(ctx, inputs, maps, ctx.empty(dims, type),
-                 [&](OpBuilder &b, Location loc, ValueRange args) {
-                   SmallVector<Value> wide;
-                   for (Value v : args.drop_back())
-                     wide.push_back(widen(b, loc, v));
-                   return narrow(b, loc, body(b, loc, wide), type);
-                 });
-}
-
-/// The number of elements reduced over, as a scalar.
-Value countOf(ExpandContext &ctx, ArrayRef<Dim> dims, ArrayRef<bool> mask,
-              Type type) {
-  Dim count = toDim(ctx.dims, productOf(reducedDims(dims, mask)));
-  if (count.isConst() && isa<FloatType>(type))
-    return scalar(ctx.b, ctx.loc, type, count.value());
-  if (count.isConst())
-    return integer(ctx.b, ctx.loc, type, count.value());
-  Value n = ctx.index(count);
-  if (isa<IntegerType>(type))
-    return arith::IndexCastOp::create(ctx.b, ctx.loc, type, n);
-  n = arith::IndexCastOp::create(ctx.b, ctx.loc, ctx.b.getI64Type(), n);
-  return arith::SIToFPOp::create(ctx.b, ctx.loc, type, n);
-}
 
 //===----------------------------------------------------------------------===//
 // Reduce*
@@ -331,6 +252,268 @@ LogicalResult expandReduce(ExpandContext &ctx) {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// ArgMax, ArgMin
+//===----------------------------------------------------------------------===//
+
+LogicalResult inferArg(InferContext &ctx) {
+  const ValueInfo &in = ctx.in(0);
+  FailureOr<int64_t> axis =
+      ctx.normalizeAxis(ctx.intAttr("axis", 0), in.rank());
+  if (failed(axis))
+    return failure();
+  if (in.dims[*axis].isConst(0))
+    return ctx.error("the axis is empty");
+  Mask mask(in.rank(), false);
+  mask[*axis] = true;
+  ctx.out(0).elementType = IntegerType::get(ctx.op.getContext(), 64);
+  ctx.out(0).dims =
+      outDims(ctx.dims, in.dims, mask, ctx.intAttr("keepdims", 1) != 0);
+  return success();
+}
+
+/// The extreme first, then the first (or last) place that holds it or a NaN.
+LogicalResult expandArg(ExpandContext &ctx) {
+  const ValueInfo &in = ctx.inInfo(0);
+  int64_t axis = ctx.intAttr("axis", 0);
+  axis = axis < 0 ? axis + in.rank() : axis;
+  bool last = ctx.intAttr("select_last_index", 0) != 0;
+  Mask mask(in.rank(), false);
+  mask[axis] = true;
+  Reducer r{ctx, ctx.type().drop_front(strlen("Arg")),
+            computeType(in.elementType), isUnsigned(in.elementType)};
+  AffineMap all = ctx.b.getMultiDimIdentityMap(in.rank());
+  AffineMap some = droppedMap(ctx.b.getContext(), mask);
+  Value x = input(ctx, 0);
+  Value best = reduce(ctx, x, {all}, in.dims, mask, r.init(),
+                      [&](OpBuilder &b, Location loc, ValueRange a) {
+                        return r.step(b, loc, a[0], a[1]);
+                      });
+  Type i64 = ctx.b.getI64Type();
+  TypedAttr none = ctx.b.getI64IntegerAttr(last ? -1 : INT64_MAX);
+  Value place = reduce(
+      ctx, {x, best}, {all, some}, in.dims, mask, none,
+      [&](OpBuilder &b, Location loc, ValueRange a) -> Value {
+        Value at = linalg::IndexOp::create(b, loc, axis);
+        at = arith::IndexCastOp::create(b, loc, i64, at);
+        Value hit;
+        if (r.isFloating()) {
+          Value same = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ,
+                                             a[0], a[1]);
+          Value nan = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO,
+                                            a[0], a[0]);
+          hit = arith::OrIOp::create(b, loc, same, nan);
+        } else {
+          hit = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, a[0],
+                                      a[1]);
+        }
+        Value better = last ? Value(arith::MaxSIOp::create(b, loc, a[2], at))
+                            : Value(arith::MinSIOp::create(b, loc, a[2], at));
+        return arith::SelectOp::create(b, loc, hit, better, a[2]);
+      });
+  give(ctx, 0, reshape(ctx, place, kept(in.dims, mask), ctx.outInfo(0).dims));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// CumSum
+//===----------------------------------------------------------------------===//
+
+LogicalResult inferCumSum(InferContext &ctx) {
+  auto axis = knownIntegers(ctx.in(1));
+  if (!axis || axis->size() != 1)
+    return ctx.unsupported("the axis (input 1) must be a constant");
+  if (failed(ctx.normalizeAxis((*axis)[0], ctx.in(0).rank())))
+    return failure();
+  if (isBool(ctx.in(0).elementType))
+    return ctx.error("the input must be a tensor of numbers");
+  ctx.out(0).elementType = ctx.in(0).elementType;
+  ctx.out(0).dims = ctx.in(0).dims;
+  return success();
+}
+
+/// One pass along the axis with the running sums carried.
+LogicalResult expandCumSum(ExpandContext &ctx) {
+  const ValueInfo &in = ctx.inInfo(0);
+  int64_t axis = (*knownIntegers(ctx.inInfo(1)))[0];
+  axis = axis < 0 ? axis + in.rank() : axis;
+  bool exclusive = ctx.intAttr("exclusive", 0) != 0;
+  bool reverse = ctx.intAttr("reverse", 0) != 0;
+  Type type = computeType(in.elementType);
+  Type stored = ExpandContext::converted(in.elementType);
+  Reducer r{ctx, "Sum", type, isUnsigned(in.elementType)};
+  SmallVector<Dim> part = in.dims;
+  part[axis] = ctx.dims.constant(1);
+  sizesOf(ctx, part); // computed outside of the loop
+  Value x = input(ctx, 0);
+  Value sums = ctx.filled(part, scalarAttr(type, 0));
+  Value whole = ctx.filled(in.dims, scalarAttr(stored, 0));
+  Value zero = arith::ConstantIndexOp::create(ctx.b, ctx.loc, 0);
+  Value one = arith::ConstantIndexOp::create(ctx.b, ctx.loc, 1);
+  Value count = ctx.index(in.dims[axis]);
+  auto loop = scf::ForOp::create(ctx.b, ctx.loc, zero, count, one,
+                                 ValueRange{whole, sums});
+  OpBuilder::InsertionGuard guard(ctx.b);
+  ctx.b.setInsertionPointToStart(loop.getBody());
+  Value at = loop.getInductionVar();
+  if (reverse) {
+    Value left = arith::SubIOp::create(ctx.b, ctx.loc, count, at);
+    at = arith::SubIOp::create(ctx.b, ctx.loc, left, one);
+  }
+  SmallVector<OpFoldResult> place = zeros(ctx, in.rank());
+  place[axis] = at;
+  whole = loop.getRegionIterArg(0);
+  sums = loop.getRegionIterArg(1);
+  AffineMap identity = ctx.b.getMultiDimIdentityMap(in.rank());
+  auto write = [&](Value values) {
+    Value out =
+        mapWith(ctx, values, {identity}, part, stored,
+                [](OpBuilder &, Location, ValueRange a) { return a[0]; });
+    whole = insert(ctx, out, whole, place, part);
+  };
+  if (exclusive)
+    write(sums);
+  Value next =
+      generic(ctx, slice(ctx, x, place, part, {}), {identity, identity}, sums,
+              [&](OpBuilder &b, Location loc, ValueRange a) {
+                return r.add(b, loc, a[1], widen(b, loc, a[0]));
+              });
+  if (!exclusive)
+    write(next);
+  scf::YieldOp::create(ctx.b, ctx.loc, ValueRange{whole, next});
+  ctx.b.setInsertionPointAfter(loop);
+  give(ctx, 0, loop.getResult(0));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// TopK
+//===----------------------------------------------------------------------===//
+
+LogicalResult inferTopK(InferContext &ctx) {
+  const ValueInfo &in = ctx.in(0);
+  FailureOr<int64_t> axis =
+      ctx.normalizeAxis(ctx.intAttr("axis", -1), in.rank());
+  if (failed(axis))
+    return failure();
+  const SmallVector<Dim> *k = dataOf(ctx, 1);
+  if (!k || k->size() != 1)
+    return ctx.unsupported("k (input 1) must be known from constants and the "
+                           "sizes of inputs");
+  Dim have = in.dims[*axis], want = (*k)[0];
+  if (want.isConst() &&
+      (want.value() < 0 || (have.isConst() && want.value() > have.value())))
+    return ctx.error("k is " + want.str() + " of " + have.str());
+  for (unsigned i = 0; i < 2 && i < ctx.numOutputs(); ++i) {
+    if (!ctx.hasOutput(i))
+      continue;
+    ctx.out(i).elementType =
+        i == 0 ? in.elementType : IntegerType::get(ctx.op.getContext(), 64);
+    ctx.out(i).dims = in.dims;
+    ctx.out(i).dims[*axis] = want;
+  }
+  return success();
+}
+
+/// True where `l` comes before `r`; NaN is the greatest, equals keep their
+/// order.
+Value precedes(OpBuilder &b, Location loc, const Reducer &r, Value l, Value rhs,
+               Value lAt, Value rAt) {
+  bool largest = r.kind == "Max";
+  Value more, same;
+  if (r.isFloating()) {
+    auto cmp = [&](arith::CmpFPredicate p, Value x, Value y) -> Value {
+      return arith::CmpFOp::create(b, loc, p, x, y);
+    };
+    Value lNan = cmp(arith::CmpFPredicate::UNO, l, l);
+    Value rNan = cmp(arith::CmpFPredicate::UNO, rhs, rhs);
+    Value one = arith::ConstantOp::create(b, loc, b.getBoolAttr(true));
+    Value nanFirst = arith::AndIOp::create(
+        b, loc, largest ? lNan : rNan,
+        arith::XOrIOp::create(b, loc, largest ? rNan : lNan, one));
+    more = cmp(largest ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT,
+               l, rhs);
+    more = arith::OrIOp::create(b, loc, more, nanFirst);
+    same = arith::OrIOp::create(b, loc, cmp(arith::CmpFPredicate::OEQ, l, rhs),
+                                arith::AndIOp::create(b, loc, lNan, rNan));
+  } else {
+    arith::CmpIPredicate p =
+        largest
+            ? (r.zext ? arith::CmpIPredicate::ugt : arith::CmpIPredicate::sgt)
+            : (r.zext ? arith::CmpIPredicate::ult : arith::CmpIPredicate::slt);
+    more = arith::CmpIOp::create(b, loc, p, l, rhs);
+    same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, l, rhs);
+  }
+  Value earlier =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, lAt, rAt);
+  return arith::OrIOp::create(b, loc, more,
+                              arith::AndIOp::create(b, loc, same, earlier));
+}
+
+/// Each element's rank is the number that precede it; rank p goes to place p.
+/// Work is quadratic in the axis, without a branch and in a fixed order.
+LogicalResult expandTopK(ExpandContext &ctx) {
+  const ValueInfo &in = ctx.inInfo(0);
+  int64_t rank = in.rank(), axis = ctx.intAttr("axis", -1);
+  axis = axis < 0 ? axis + rank : axis;
+  bool largest = ctx.intAttr("largest", 1) != 0;
+  Reducer r{ctx, largest ? "Max" : "Min", computeType(in.elementType),
+            isUnsigned(in.elementType)};
+  Dim k = (*ctx.inInfo(1).data)[0];
+  if (!isLessOrEqual(ctx.dims, k, in.dims[axis]) || !isNonNegative(k)) {
+    Value bound = ctx.index(in.dims[axis]);
+    check(ctx,
+          arith::CmpIOp::create(ctx.b, ctx.loc, arith::CmpIPredicate::ule,
+                                ctx.index(k), bound),
+          "k must not be above the axis");
+  }
+  Value x = input(ctx, 0);
+  Type i64 = ctx.b.getI64Type();
+  MLIRContext *context = ctx.b.getContext();
+  // Dimensions are the input's, then the one compared with (or the place).
+  SmallVector<AffineExpr> mine, other;
+  for (int64_t d = 0; d < rank; ++d) {
+    mine.push_back(getAffineDimExpr(d, context));
+    other.push_back(getAffineDimExpr(d == axis ? rank : d, context));
+  }
+  AffineMap mineMap = AffineMap::get(rank + 1, 0, mine, context);
+  AffineMap otherMap = AffineMap::get(rank + 1, 0, other, context);
+  Value ranks =
+      generic(ctx, {x, x}, {mineMap, otherMap, mineMap},
+              ctx.filled(in.dims, ctx.b.getI64IntegerAttr(0)),
+              [&](OpBuilder &b, Location loc, ValueRange a) -> Value {
+                Value at = linalg::IndexOp::create(b, loc, axis);
+                Value otherAt = linalg::IndexOp::create(b, loc, rank);
+                Value before = precedes(b, loc, r, widen(b, loc, a[1]),
+                                        widen(b, loc, a[0]), otherAt, at);
+                Value one = arith::ExtUIOp::create(b, loc, i64, before);
+                return arith::AddIOp::create(b, loc, a[2], one);
+              });
+  SmallVector<Dim> dims = in.dims;
+  dims[axis] = k;
+  auto pick = [&](Value init, bool values) {
+    return generic(ctx, {ranks, x}, {mineMap, mineMap, otherMap}, init,
+                   [&](OpBuilder &b, Location loc, ValueRange a) -> Value {
+                     Value place = linalg::IndexOp::create(b, loc, rank);
+                     place = arith::IndexCastOp::create(b, loc, i64, place);
+                     Value hit = arith::CmpIOp::create(
+                         b, loc, arith::CmpIPredicate::eq, a[0], place);
+                     Value v = a[1];
+                     if (!values) {
+                       v = linalg::IndexOp::create(b, loc, axis);
+                       v = arith::IndexCastOp::create(b, loc, i64, v);
+                     }
+                     return arith::SelectOp::create(b, loc, hit, v, a[2]);
+                   });
+  };
+  Type stored = ExpandContext::converted(in.elementType);
+  if (ctx.hasOutput(0))
+    give(ctx, 0, pick(ctx.filled(dims, scalarAttr(stored, 0)), true));
+  if (ctx.numOutputs() > 1 && ctx.hasOutput(1))
+    give(ctx, 1, pick(ctx.filled(dims, ctx.b.getI64IntegerAttr(0)), false));
+  return success();
+}
+
 template <LogicalResult (*infer)(InferContext &),
           LogicalResult (*expand)(ExpandContext &)>
 OpEntry row(StringRef name, unsigned minInputs, unsigned maxInputs,
@@ -347,6 +530,11 @@ void addReductionOps(std::vector<OpEntry> &t) {
     t.push_back(row<inferReduce, expandReduce>(name, 1, 2));
   for (StringRef name : {"ReduceL2", "ReduceLogSum", "ReduceLogSumExp"})
     t.push_back(row<inferReduceFloat, expandReduce>(name, 1, 2));
+  t.push_back(row<inferArg, expandArg>("ArgMax", 1, 1));
+  t.push_back(row<inferArg, expandArg>("ArgMin", 1, 1));
+  t.push_back(row<inferCumSum, expandCumSum>("CumSum", 2, 2));
+  t.push_back(row<inferTopK, expandTopK>("TopK", 2, 2));
+  addNormalizationOps(t);
 }
 
 } // namespace lnn::onnx

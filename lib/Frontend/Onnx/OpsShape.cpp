@@ -1521,7 +1521,7 @@ LogicalResult inferOneHot(InferContext &ctx) {
   if (!depth || depth->size() != 1)
     return ctx.unsupported("the depth (input 1) must be a constant integer");
   if (!isIndexType(indices.elementType) || values.rank() != 1 ||
-      !values.dims[0].isConst(2))
+      (values.dims[0].isConst() && !values.dims[0].isConst(2)))
     return ctx.error("indices must be int32 or int64 and values hold 2 "
                      "elements; found " +
                      indices.str() + " and " + values.str());
@@ -1540,6 +1540,8 @@ LogicalResult expandOneHot(ExpandContext &ctx) {
   for (int64_t d = 0; d < out.rank(); ++d)
     if (d != axis)
       reads.push_back(getAffineDimExpr(d, context));
+  ctx.checkEqual(ctx.inInfo(2).dims[0], ctx.dims.constant(2),
+                 "the number of values");
   Value values = input(ctx, 2), depth = ctx.index(out.dims[axis]);
   checkNonNegative(ctx, out.dims);
   Value pair[2];
