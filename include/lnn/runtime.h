@@ -113,8 +113,9 @@ LNN_API lnn_status lnn_output_dims(const lnn_model *model, const lnn_tensor *inp
 
 /* Runs the model once: all inputs, states included, and all outputs, both in the model's order. An output whose data is
  * NULL is allocated: the call fills in the tensor, which lnn_tensor_free releases. Otherwise the result is written to
- * data, and dtype, rank and dims must be the result's. Outputs must not overlap inputs or one another. If the call fails,
- * nothing is allocated and the contents of given outputs are undefined. */
+ * data, and dtype, rank and dims must be the result's. Outputs must not overlap one another; an input that
+ * an output is written over is copied first. If the call fails, nothing is allocated and the contents of given outputs are
+ * undefined. */
 LNN_API lnn_status lnn_run(const lnn_model *model, const lnn_tensor *inputs, size_t n_inputs, lnn_tensor *outputs,
                            size_t n_outputs);
 /* Releases what lnn_run allocated and clears the tensor; a cleared one is ignored. */
@@ -138,7 +139,7 @@ LNN_API lnn_status lnn_session_create(const lnn_model *model, const lnn_size *si
 LNN_API lnn_status lnn_session_reserve(lnn_session *session, const lnn_size *sizes, size_t n_sizes);
 LNN_API void lnn_session_free(lnn_session *session);
 LNN_API const lnn_model *lnn_session_model(const lnn_session *session);
-/* How many lanes there are; -1 for a model without states. */
+/* How many lanes there are; -1 where the states have none. */
 LNN_API int64_t lnn_session_batch(const lnn_session *session);
 
 /* Runs the model on the next inputs, and the states move on. `inputs` and `outputs` are the model's in its order, WITHOUT

@@ -1,0 +1,54 @@
+//===- Model.h - a loaded artifact ----------------------------------------===//
+#ifndef LNN_LIB_RUNTIME_MODEL_H
+#define LNN_LIB_RUNTIME_MODEL_H
+
+#include "lnn/runtime.h"
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+/// Immutable once loaded, but for the count of who uses it: the caller and its
+/// sessions.
+struct lnn_model {
+  /// Loads an artifact; throws Failure. `name` stands for it in messages.
+  static lnn_model *load(const void *bytes, size_t size,
+                         const std::string &name);
+  void retain() const { users.fetch_add(1, std::memory_order_relaxed); }
+  void release() const {
+    if (users.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      delete this;
+  }
+
+  const lnn_abi_model *abi = nullptr;
+  std::vector<lnn_tensor_info> inputs, outputs;
+  /// Of each input and output: where its sizes start among all inputs' or all
+  /// outputs'; one more entry, the total.
+  std::vector<size_t> inputDims, outputDims;
+
+  /// "batch", or the size of a fixed dimension.
+  std::string dimText(const lnn_abi_tensor &tensor, int32_t axis) const;
+  std::string shapeText(const lnn_abi_tensor &tensor) const;
+  /// Index of a named dimension, or -1.
+  int32_t findSymbol(const char *name) const;
+
+private:
+  lnn_model() = default;
+  ~lnn_model();
+  lnn_model(const lnn_model &) = delete;
+  lnn_model &operator=(const lnn_model &) = delete;
+  void open(const void *bytes, size_t size, const std::string &name);
+  void checkDescriptor(const std::string &name) const;
+  void describe();
+  void describe(const lnn_abi_tensor *tensors, int32_t count,
+                std::vector<lnn_tensor_info> &infos,
+                std::vector<size_t> &first);
+
+  mutable std::atomic<size_t> users{1};
+  int file = -1;
+  void *library = nullptr;
+  std::vector<std::vector<int64_t>> dims;
+  std::vector<std::vector<const char *>> symbols;
+};
+
+#endif
