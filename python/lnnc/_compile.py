@@ -1,0 +1,131 @@
+"""From a model to a `Model`: the compiler's front door."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn, Union
+
+from ._errors import CompileError, CompileWarning, InputError, UnsupportedError
+from ._model import Model
+
+Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, Any]
+
+
+def compile(
+    model: Source,
+    *,
+    target: str = "cpu",
+    states: Mapping[str, str] | None = None,
+    name: str | None = None,
+    cpu: str | None = None,
+    features: str | Iterable[str] | None = None,
+    base_dir: str | os.PathLike[str] | None = None,
+) -> Model:
+    """Compiles a model to native code.
+
+    Args:
+        model: a path to an `.onnx` or `.mlir` file, the bytes of one, an `onnx.ModelProto`, or `.mlir` text.
+        target: what to compile for: `cpu`.
+        states: pairs of a state input and the output that replaces it, where their names do not say it.
+        name: the model's name; by default the file's, without its suffix.
+        cpu: the processor, as LLVM names it; by default this machine's. `x86-64-v3` runs on most.
+        features: CPU features to add or leave out, as LLVM writes them: `"+avx2,-avx512f"` or a list of such.
+        base_dir: the folder of external tensor data, for models that are not read from a file.
+
+    Raises:
+        UnsupportedError: the model uses something that is not supported; the message lists all of it.
+        CompileError: the model is damaged or inconsistent.
+        InputError: an argument is wrong, or the file cannot be read.
+    """
+    source = _source(model)
+    kind, diagnostics, artifact = _compiler().compile(
+        source,
+        target=target,
+        cpu=cpu or "native",
+        features=_features(features),
+        name=name or "",
+        base_dir=os.fspath(base_dir) if base_dir is not None else "",
+        states=_states(states),
+        emit="so",
+    )
+    if kind:
+        _raise(kind, diagnostics)
+    if diagnostics.strip():
+        warnings.warn(diagnostics.strip(), CompileWarning, stacklevel=2)
+    return Model(artifact, name or (os.path.basename(source) if isinstance(source, str) else ""))
+
+
+def targets() -> list[str]:
+    """What this installation can compile for."""
+    return _compiler().targets()
+
+
+def _compiler() -> Any:
+    try:
+        from . import _compiler as module
+    except ImportError as error:
+        raise CompileError(f"this installation of lnnc has no compiler ({error})") from error
+    return module
+
+
+def _source(model: Source) -> str | bytes:
+    """A path as str, anything else as bytes."""
+    if isinstance(model, str):
+        return model.encode() if _is_text(model) else model
+    if isinstance(model, bytes):
+        return model
+    if isinstance(model, (bytearray, memoryview)):
+        return bytes(model)
+    if hasattr(model, "SerializeToString"):
+        return _serialize(model)
+    try:
+        path = os.fspath(model)
+    except TypeError:
+        what = f"{type(model).__module__}.{type(model).__qualname__}"
+        raise InputError(
+            f"cannot compile a {what}: give a path, bytes, an onnx.ModelProto or .mlir text"
+        ) from None
+    return os.fsdecode(path)
+
+
+def _serialize(model: Any) -> bytes:
+    try:
+        return model.SerializeToString()
+    except Exception as error:  # protobuf's own classes differ by version and implementation
+        raise InputError(
+            f"cannot serialize the model ({error}): above 2 GB, save it with external data and give the path"
+        ) from error
+
+
+def _is_text(model: str) -> bool:
+    """.mlir text has lines or braces; a path rarely does, and then it exists."""
+    return "\n" in model or ("{" in model and not os.path.exists(model))
+
+
+def _features(features: str | Iterable[str] | None) -> str:
+    if features is None:
+        return ""
+    if isinstance(features, str):
+        return features
+    return ",".join(f if f[:1] in "+-" else f"+{f}" for f in features)
+
+
+def _states(states: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    pairs = list(dict(states or {}).items())
+    for pair in pairs:
+        if not all(isinstance(name, str) for name in pair):
+            raise InputError(
+                f"states maps input names to output names, not {pair[0]!r} to {pair[1]!r}"
+            )
+    return pairs
+
+
+def _raise(kind: str, diagnostics: str) -> NoReturn:
+    error = {"unsupported": UnsupportedError, "input": InputError}.get(kind, CompileError)
+    text = diagnostics.strip() or "the compiler failed without saying why"
+    lines = [line for line in text.splitlines() if line.startswith("error: ")]
+    if len(lines) == 1 and text.startswith("error: "):
+        text = text[len("error: ") :]
+    raise error(text)

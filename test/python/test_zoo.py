@@ -1,0 +1,25 @@
+"""Every zoo model that is supported, against PyTorch's outputs: compiled, saved and loaded."""
+
+import time
+
+import lnnc
+import pytest
+from conftest import ZOO, assert_close, assert_same, zoo_path, zoo_sets
+
+FAMILIES = ("cfc_", "ltc_", "ctrnn_", "node_", "gru_", "lstm_", "rnn_")
+MODELS = sorted(p.stem for p in ZOO.glob("*.onnx") if p.stem.startswith(FAMILIES))
+UNROLLED_SECONDS = 15
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_agrees_with_pytorch(name, tmp_path):
+    start = time.perf_counter()
+    model = lnnc.compile(zoo_path(name))
+    assert time.perf_counter() - start < UNROLLED_SECONDS
+    model.save(tmp_path / "model.so")
+    loaded = lnnc.load(tmp_path / "model.so")
+    for inputs, outputs in zoo_sets(name):
+        got = model.run(inputs)
+        assert_close(got, outputs)
+        assert_same(loaded.run(inputs), got)
+        assert_same(model(**inputs), got)
