@@ -1,0 +1,146 @@
+//===- StepCostTest.cpp - a step takes no lock, system call or memory -----===//
+//
+// The header's promise. This program has its own malloc and mutexes, which
+// count; and steps run in a process that the kernel kills at the first system
+// call.
+//
+//===----------------------------------------------------------------------===//
+#include "Fixtures.h"
+
+#include <atomic>
+#include <cerrno>
+#include <dlfcn.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define COUNTED extern "C" __attribute__((visibility("default")))
+
+static std::atomic<long> allocations, locks;
+
+extern "C" {
+void *__libc_malloc(size_t);
+void *__libc_calloc(size_t, size_t);
+void *__libc_realloc(void *, size_t);
+void *__libc_memalign(size_t, size_t);
+void __libc_free(void *);
+}
+
+COUNTED void *malloc(size_t size) {
+  ++allocations;
+  return __libc_malloc(size);
+}
+COUNTED void *calloc(size_t count, size_t size) {
+  ++allocations;
+  return __libc_calloc(count, size);
+}
+COUNTED void *realloc(void *memory, size_t size) {
+  ++allocations;
+  return __libc_realloc(memory, size);
+}
+COUNTED void *aligned_alloc(size_t alignment, size_t size) {
+  ++allocations;
+  return __libc_memalign(alignment, size);
+}
+COUNTED void free(void *memory) {
+  ++allocations;
+  __libc_free(memory);
+}
+COUNTED int pthread_mutex_lock(pthread_mutex_t *mutex) {
+  using Lock = int (*)(pthread_mutex_t *);
+  static const Lock lock =
+      reinterpret_cast<Lock>(dlsym(RTLD_NEXT, "pthread_mutex_lock"));
+  ++locks;
+  return lock(mutex);
+}
+
+namespace {
+
+/// From here on every system call but the one that ends the process kills it.
+bool forbidSystemCalls() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  };
+  sock_fprog filter = {sizeof program / sizeof *program, program};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+struct StepCost : testing::Test {
+  Model model = load("cell");
+  Session session = newSession(model, {{"batch", 4}, {"time", 8}});
+  CellInputs one{1, 4}, eight{8, 4};
+  Floats y{{8, 4, 2}};
+
+  /// Steps of different sizes, inputs in order and strided, results in the
+  /// session's memory and in the caller's.
+  int stepManyWays() {
+    const int64_t strides[] = {8, 8,
+                               4}; // every time step the same row: not dense
+    lnn_tensor dense[] = {one.x.tensor(), one.dt.tensor()},
+               strided[] = {eight.x.tensor(), eight.dt.tensor()};
+    strided[0].strides = strides;
+    int failures = 0;
+    for (int i = 0; i < 100; ++i) {
+      lnn_tensor own = {}, given = y.tensor();
+      failures += lnn_session_step(session.get(), dense, 2, &own, 1) != LNN_OK;
+      failures +=
+          lnn_session_step(session.get(), strided, 2, &given, 1) != LNN_OK;
+    }
+    return failures;
+  }
+};
+
+TEST_F(StepCost, NoMemoryAndNoLock) {
+  long allocationsBefore = allocations, locksBefore = locks;
+  int failures = stepManyWays();
+  long allocationsAfter = allocations, locksAfter = locks;
+  EXPECT_EQ(failures, 0) << lnn_last_error();
+  EXPECT_EQ(allocationsAfter, allocationsBefore);
+  EXPECT_EQ(locksAfter, locksBefore);
+  EXPECT_GT(allocationsBefore, 0) << "the counters do not count";
+}
+
+TEST_F(StepCost, NoSystemCall) {
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (!forbidSystemCalls())
+      _exit(77);
+    _exit(stepManyWays() == 0 ? 0 : 1);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+    ;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+    GTEST_SKIP() << "the kernel has no seccomp filters";
+  ASSERT_TRUE(WIFEXITED(status)) << "killed by signal " << WTERMSIG(status)
+                                 << ": a step made a system call";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST_F(StepCost, TheFilterKills) {
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (!forbidSystemCalls())
+      _exit(77);
+    syscall(SYS_getppid);
+    _exit(0);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+    ;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+    GTEST_SKIP() << "the kernel has no seccomp filters";
+  EXPECT_TRUE(WIFSIGNALED(status));
+}
+
+} // namespace
