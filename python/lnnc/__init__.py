@@ -1,11 +1,13 @@
-"""lnnc compiles continuous-time networks (LTC, CfC, neural ODEs, GRU, LSTM ...) from ONNX to native code.
+"""lnnc compiles continuous-time networks (LTC, CfC, neural ODEs, GRU, LSTM ...) from ONNX to native
+code.
 
     model = lnnc.compile("ltc.onnx")
     out = model(x=x, h0=h0, timespans=dt)     # NumPy in, NumPy out
     session = model.session(batch=4)          # streaming: states are carried
     y = session.step(x=x_t, timespans=dt_t)["y"]
 
-The compiler is loaded when the first model is compiled: programs that only load artifacts never need it.
+The compiler is loaded when the first model is compiled: programs that only load artifacts never
+    need it.
 """
 
 from ._compile import compile, targets

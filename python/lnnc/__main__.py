@@ -1,4 +1,6 @@
-"""`python -m lnnc`: which lnnc this is and what it compiles for; with a file, what the model's inputs and outputs are."""
+"""`python -m lnnc`: which lnnc this is and what it compiles for; with a file, what the model's
+inputs and outputs are.
+"""
 
 import argparse
 import sys

@@ -26,16 +26,20 @@ def compile(
     """Compiles a model to native code.
 
     Args:
-        model: a path to an `.onnx` or `.mlir` file, the bytes of one, an `onnx.ModelProto`, or `.mlir` text.
+        model: a path to an `.onnx` or `.mlir` file, the bytes of one, an `onnx.ModelProto`, or
+            `.mlir` text.
         target: what to compile for: `cpu`.
-        states: pairs of a state input and the output that replaces it, where their names do not say it.
+        states: pairs of a state input and the output that replaces it, where their names do not say
+            it.
         name: the model's name; by default the file's, without its suffix.
         cpu: the processor, as LLVM names it; by default this machine's. `x86-64-v3` runs on most.
-        features: CPU features to add or leave out, as LLVM writes them: `"+avx2,-avx512f"` or a list of such.
+        features: CPU features to add or leave out, as LLVM writes them: `"+avx2,-avx512f"` or a
+            list of such.
         base_dir: the folder of external tensor data, for models that are not read from a file.
 
     Raises:
-        UnsupportedError: the model uses something that is not supported; the message lists all of it.
+        UnsupportedError: the model uses something that is not supported; the message lists all of
+            it.
         CompileError: the model is damaged or inconsistent.
         InputError: an argument is wrong, or the file cannot be read.
     """
@@ -95,7 +99,8 @@ def _serialize(model: Any) -> bytes:
         return model.SerializeToString()
     except Exception as error:  # protobuf's own classes differ by version and implementation
         raise InputError(
-            f"cannot serialize the model ({error}): above 2 GB, save it with external data and give the path"
+            f"cannot serialize the model ({error}): "
+            "above 2 GB, save it with external data and give the path"
         ) from error
 
 

@@ -11,7 +11,8 @@ import numpy as np
 class Outputs(tuple):
     """A model's outputs, in the model's order.
 
-    `out["y"]` and `out[0]` are arrays, `y, hn = out` unpacks, `len(out)` counts. `keys()`, `values()` and
+    `out["y"]` and `out[0]` are arrays, `y, hn = out` unpacks, `len(out)` counts. `keys()`,
+    `values()` and
     `items()` are those of a mapping, so that `dict(out)` works; `"y" in out` asks for a name.
     """
 
@@ -59,7 +60,9 @@ class Outputs(tuple):
 
 
 def make_type(names: Sequence[str]) -> type[Outputs]:
-    """The class of one model's results: the names are the class's, so that a result is no more than its arrays."""
+    """The class of one model's results: the names are the class's, so that a result is no more than
+    its arrays.
+    """
     names = tuple(names)
     index = {name: i for i, name in enumerate(names)}
     return type("Outputs", (Outputs,), {"__slots__": (), "_names": names, "_index": index})

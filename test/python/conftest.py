@@ -1,6 +1,8 @@
-"""What the Python tests share: the zoo's models and references, small models made in memory, the error measure.
+"""What the Python tests share: the zoo's models and references, small models made in memory, the
+error measure.
 
-The tests use the `lnnc` of the interpreter they run in; without one, that of build/python. LNN_ZOO names another zoo.
+The tests use the `lnnc` of the interpreter they run in; without one, that of build/python. LNN_ZOO
+names another zoo.
 """
 
 import importlib.util
@@ -42,7 +44,7 @@ def zoo_sets(name):
 
 
 def error(got, want):
-    """The largest |got - want| / max(1, |want|); infinite where shape, dtype or finiteness differ."""
+    """The largest |got - want| / max(1, |want|); infinite where shape, dtype or NaNs differ."""
     got, want = np.asarray(got), np.asarray(want)
     if got.shape != want.shape or got.dtype != want.dtype:
         return float("inf")
@@ -84,7 +86,9 @@ def zoo_model():
 
 
 def make_onnx(nodes, inputs, outputs, initializers=(), opset=17):
-    """An onnx.ModelProto. Nodes are (op, inputs, outputs, attributes); inputs and outputs map a name to (dtype, shape)."""
+    """An onnx.ModelProto. Nodes are (op, inputs, outputs, attributes); inputs and outputs map a
+    name to (dtype, shape).
+    """
     onnx = pytest.importorskip("onnx")
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
@@ -106,7 +110,9 @@ def make_onnx(nodes, inputs, outputs, initializers=(), opset=17):
 
 
 def make_leaky(dtype="f4", batch="batch", size=3):
-    """A leaky integrator: h_next = 0.5 h + x, y = 2 h_next. Exact in binary, so tests can compare bits."""
+    """A leaky integrator: h_next = 0.5 h + x, y = 2 h_next. Exact in binary, so tests can compare
+    bits.
+    """
     half, two = np.asarray(0.5, dtype), np.asarray(2, dtype)
     nodes = [
         ("Mul", ["h", "half"], ["kept"], {}),
