@@ -2,6 +2,7 @@
 #include "lnn/Compiler/Compiler.h"
 
 #include "lnn/Conversion/Passes.h"
+#include "lnn/Codegen/Passes.h"
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "lnn/Dialect/Ode/Ode.h"
 #include "lnn/Dialect/Onnx/Onnx.h"
@@ -25,6 +26,7 @@ void registerAllDialects(mlir::DialectRegistry &registry) {
 
 void registerAllPasses() {
   mlir::registerAllPasses();
+  registerLnnCodegenPasses();
   registerLnnConversionPasses();
   registerLnnTransformsPasses();
   registerLnnTargetCpuPasses();

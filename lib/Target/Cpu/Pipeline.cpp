@@ -1,11 +1,11 @@
 //===- Pipeline.cpp - from models to the LLVM dialect ---------------------===//
 #include "lnn/Target/Cpu/Cpu.h"
+#include "lnn/Codegen/Passes.h"
 #include "lnn/Conversion/Passes.h"
 #include "lnn/Transforms/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
-#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -29,6 +29,7 @@ static void buildTensorStage(OpPassManager &pm) {
   pm.addPass(createSymbolDCEPass());
   pm.addNestedPass<func::FuncOp>(createLnnUnifySizesPass());
   addCleanup(pm);
+  buildFusionPipeline(pm);
 }
 
 /// Tensors to buffers: states in place, results in the caller's memory.
@@ -46,8 +47,7 @@ static void buildBufferStage(OpPassManager &pm) {
 }
 
 static void buildLoopStage(OpPassManager &pm, unsigned lanes) {
-  pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
-  addCleanup(pm);
+  buildVectorPipeline(pm, lanes);
   pm.addNestedPass<func::FuncOp>(createLnnPlanMemoryPass());
   pm.addPass(createLnnOutlineSizesPass());
   pm.addPass(createLnnMergeWeightsPass());

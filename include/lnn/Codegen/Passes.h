@@ -1,0 +1,28 @@
+//===- Passes.h - fusion, vector loops, vector math -------------*- C++ -*-===//
+#ifndef LNN_CODEGEN_PASSES_H
+#define LNN_CODEGEN_PASSES_H
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace lnn {
+#define GEN_PASS_DECL
+#include "lnn/Codegen/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "lnn/Codegen/Passes.h.inc"
+
+/// On tensors, before bufferization: fusion and its cleanups.
+void buildFusionPipeline(mlir::OpPassManager &pm);
+/// On buffers: linalg to loops over vectors of `lanes` f32 lanes, and no
+/// elementary function left to a library.
+void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes);
+} // namespace lnn
+#endif // LNN_CODEGEN_PASSES_H

@@ -1,0 +1,79 @@
+// Passes that make code: fusion on tensors, vector loops on buffers, and the polynomials behind elementary functions.
+#ifndef LNN_CODEGEN_PASSES
+#define LNN_CODEGEN_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
+  let summary = "fuse elementwise work into its consumers, on tensors";
+  let description = [{
+    Named linalg ops become `linalg.generic`. An elementwise producer goes into its consumer where nothing is computed twice:
+    it has one use, or it only moves data (broadcasts, constants). Elementwise producers go into reductions; two
+    reductions over one expensive producer are merged first, so that the producer is computed in both at once and never
+    stored. Reshapes move out of the way, and constant operands are transposed so that the dimension which
+    `lnn-vectorize-loops` puts into lanes is their last one.
+
+    ```mlir
+    %s = linalg.generic {... parallel, parallel} ins(%x, %mu) { %d = arith.subf %a, %b ... }
+    %t = linalg.generic {... parallel, parallel} ins(%s) { %g = lnn.sigmoid %a ... }
+    %n = linalg.generic {... parallel, reduction} ins(%t, %w) outs(%zero) { mulf, addf }
+    // becomes
+    %n = linalg.generic {... parallel, reduction} ins(%x, %mu, %w) outs(%zero) { subf, sigmoid, mulf, addf }
+    ```
+  }];
+  let statistics = [
+    Statistic<"numMerged", "merged", "reductions merged with a sibling">,
+    Statistic<"numPacked", "packed", "constants transposed for vector loads">
+  ];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
+}
+
+def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> {
+  let summary = "lower linalg on buffers to loops over explicit vectors";
+  let description = [{
+    Every linalg op on buffers becomes `scf.for` loops. One parallel dimension, chosen by cost, goes into the lanes of vectors; operands that don't
+    depend on it are broadcast, contiguous ones are loaded as vectors, others lane by lane. Several vectors (and rows of
+    another parallel dimension, where an operand is shared by them) make one block. Reductions are
+    the innermost loops, ascending, their accumulators values carried by the loops; a product added to an accumulator
+    becomes one `math.fma`. Ragged sizes end in masked vectors, whose masked lanes touch no memory. The result of an element
+    does not depend on lanes or blocks. Where no dimension suits, and for bodies that cannot be vectors, the loops are scalar.
+
+    ```mlir
+    linalg.generic {indexing_maps = [(i, k) -> (k), (i, k) -> (k, i), (i, k) -> (i)], iterator_types = ["parallel", "reduction"]}
+        ins(%x, %w : memref<64xf32>, memref<64x16xf32>) outs(%y : memref<16xf32>) { mulf, addf }
+    // becomes
+    %init = vector.load %y[%c0] : memref<16xf32>, vector<16xf32>
+    %sum = scf.for %k = %c0 to %c64 step %c1 iter_args(%acc = %init) -> (vector<16xf32>) {
+      %a = memref.load %x[%k] : memref<64xf32>
+      %b = vector.load %w[%k, %c0] : memref<64x16xf32>, vector<16xf32>
+      %v = vector.broadcast %a : f32 to vector<16xf32>
+      %next = math.fma %v, %b, %acc : vector<16xf32>
+      scf.yield %next : vector<16xf32>
+    }
+    vector.store %sum, %y[%c0] : memref<16xf32>, vector<16xf32>
+    ```
+  }];
+  let options = [
+    Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector: 16, 8, 4, 2 or 1 (scalar loops)">
+  ];
+  let statistics = [
+    Statistic<"numVector", "vector", "ops lowered to vector loops">,
+    Statistic<"numScalar", "scalar", "ops lowered to scalar loops">
+  ];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::affine::AffineDialect"];
+}
+
+def LnnExpandMathPass : Pass<"lnn-expand-math"> {
+  let summary = "expand elementary functions to polynomials";
+  let description = [{
+    Elementary functions of `math` and the activations of `lnn`, on f32 and f64, scalars and vectors, become sequences of arith
+    operations and `math.fma`: the same sequence whatever the number of lanes, so that every lane and every target
+    computes the same bits. f16 and bf16 are computed in f32. What maps to instructions stays (`sqrt`, `fma`, `floor`, `ceil`, `trunc`,
+    `roundeven`, `absf`, `copysign`). lib/Codegen/MathF32.cpp and MathF64.cpp state the method and the largest error of each function.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+}
+#endif

@@ -1,0 +1,114 @@
+//===- ExpandMath.cpp - elementary functions to polynomials ---------------===//
+#include "lnn/Codegen/Passes.h"
+
+#include "MathFunctions.h"
+#include "lnn/Dialect/Lnn/Lnn.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+
+namespace lnn {
+#define GEN_PASS_DEF_LNNEXPANDMATHPASS
+#include "lnn/Codegen/Passes.h.inc"
+
+namespace {
+/// How an op is computed: by a function of one or two arguments, in f32 where
+/// that has a version of its own.
+struct Expansion {
+  Num (*unary)(Num) = nullptr;
+  Num (*binary)(Num, Num) = nullptr;
+  bool inSingle = false;
+};
+} // namespace
+
+static const Expansion *lookup(Operation *op) {
+  static const llvm::StringMap<Expansion> table = {
+      {"lnn.sigmoid", {sigmoid, nullptr, true}},
+      {"lnn.softplus", {softplus, nullptr, true}},
+      {"lnn.silu", {silu, nullptr, true}},
+      {"lnn.gelu", {gelu}},
+      {"math.exp", {exp, nullptr, true}},
+      {"math.expm1", {expm1, nullptr, true}},
+      {"math.log", {log, nullptr, true}},
+      {"math.log1p", {log1p, nullptr, true}},
+      {"math.tanh", {tanh, nullptr, true}},
+      {"math.erf", {erf, nullptr, true}},
+      {"math.rsqrt", {rsqrt, nullptr, true}},
+      {"math.erfc", {erfc}},
+      {"math.exp2", {exp2}},
+      {"math.log2", {log2}},
+      {"math.log10", {log10}},
+      {"math.sin", {sin}},
+      {"math.cos", {cos}},
+      {"math.tan", {tan}},
+      {"math.asin", {asin}},
+      {"math.acos", {acos}},
+      {"math.atan", {atan}},
+      {"math.atan2", {nullptr, atan2}},
+      {"math.sinh", {sinh}},
+      {"math.cosh", {cosh}},
+      {"math.asinh", {asinh}},
+      {"math.acosh", {acosh}},
+      {"math.atanh", {atanh}},
+      {"math.cbrt", {cbrt}},
+      {"math.powf", {nullptr, pow}},
+  };
+  auto found = table.find(op->getName().getStringRef());
+  return found == table.end() ? nullptr : &found->second;
+}
+
+static Num apply(const Expansion &expansion, ArrayRef<Num> arguments) {
+  return expansion.unary ? expansion.unary(arguments[0])
+                         : expansion.binary(arguments[0], arguments[1]);
+}
+
+static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
+
+/// Converts between formats; the element type of `like` says to which.
+static Value convert(Builder &b, Value value, Type element) {
+  Type from = getElementTypeOrSelf(value.getType()),
+       to = withElement(value.getType(), element);
+  if (from == element)
+    return value;
+  if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
+    return arith::ExtFOp::create(b, to, value);
+  return arith::TruncFOp::create(b, to, value);
+}
+
+static void expand(Operation *op, const Expansion &expansion) {
+  Builder b(op->getLoc(), op);
+  Type element = getElementTypeOrSelf(op->getResult(0).getType());
+  Type single = b.getF32Type(),
+       computed =
+           element.isF64() || !expansion.inSingle ? b.getF64Type() : single;
+  SmallVector<Num> arguments;
+  for (Value operand : op->getOperands()) {
+    Value value = isHalf(element) ? convert(b, operand, single) : operand;
+    arguments.push_back({&b, convert(b, value, computed)});
+  }
+  Value result = apply(expansion, arguments).v;
+  if (isHalf(element))
+    result = convert(b, result, single);
+  op->getResult(0).replaceAllUsesWith(convert(b, result, element));
+  op->erase();
+}
+
+namespace {
+struct LnnExpandMathPass : impl::LnnExpandMathPassBase<LnnExpandMathPass> {
+  void runOnOperation() override {
+    SmallVector<std::pair<Operation *, const Expansion *>> found;
+    getOperation()->walk([&](Operation *op) {
+      if (op->getNumResults() != 1)
+        return;
+      Type element = getElementTypeOrSelf(op->getResult(0).getType());
+      if (!element.isF32() && !element.isF64() && !isHalf(element))
+        return;
+      if (const Expansion *expansion = lookup(op))
+        found.emplace_back(op, expansion);
+    });
+    for (auto [op, expansion] : found)
+      expand(op, *expansion);
+  }
+};
+} // namespace
+} // namespace lnn

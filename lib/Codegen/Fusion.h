@@ -1,0 +1,21 @@
+//===- Fusion.h - the parts of lnn-fuse that are not upstream's -----------===//
+#ifndef LNN_LIB_CODEGEN_FUSION_H
+#define LNN_LIB_CODEGEN_FUSION_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/PatternMatch.h"
+
+namespace lnn {
+
+/// Merges reductions over the same loops that read a value in common. Returns
+/// how many disappeared.
+unsigned mergeSiblings(mlir::func::FuncOp function,
+                       mlir::RewriterBase &rewriter);
+
+/// Transposes constant operands so that the loop which goes into lanes is their
+/// last dimension. Returns how many.
+unsigned packConstants(mlir::func::FuncOp function,
+                       mlir::RewriterBase &rewriter);
+
+} // namespace lnn
+#endif // LNN_LIB_CODEGEN_FUSION_H

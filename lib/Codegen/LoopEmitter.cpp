@@ -1,0 +1,454 @@
+//===- LoopEmitter.cpp - loops over vectors for one linalg.generic --------===//
+//
+// Loops: outer parallel ones, then blocks of rows, then blocks of vectors, then
+// the reductions with the accumulators as carried values. Every input is loaded
+// at the outermost reduction loop that it does not vary in; the block's inputs
+// are all loaded before its outputs are stored, so an output that is an input's
+// buffer, read at the same index, is safe.
+//
+//===----------------------------------------------------------------------===//
+#include "LoopEmitter.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+
+namespace lnn {
+
+LoopEmitter::LoopEmitter(linalg::GenericOp op, const LoopPlan &plan,
+                         OpBuilder &builder)
+    : op(op), plan(plan), b(op.getLoc(), builder), body(op.getRegion().front()),
+      ivs(op.getNumLoops()) {
+  if (plan.vectorDim)
+    varying = varyingValues(op, *plan.vectorDim);
+}
+
+Value LoopEmitter::index(int64_t value) {
+  return arith::ConstantIndexOp::create(b, value);
+}
+
+Value LoopEmitter::extent(unsigned dim) {
+  return getValueOrCreateConstantIndexOp(b, b.getLoc(), ranges[dim].size);
+}
+
+Value LoopEmitter::add(Value a, int64_t offset) {
+  if (offset == 0)
+    return a;
+  if (std::optional<int64_t> constant = getConstantIntValue(a))
+    return index(*constant + offset);
+  return arith::AddIOp::create(b, a, index(offset));
+}
+
+void LoopEmitter::emit() {
+  ranges =
+      cast<linalg::LinalgOp>(op.getOperation()).createLoopRanges(b, b.getLoc());
+  emitOuter(0);
+}
+
+/// A loop over `dim` that calls `inner` with its induction variable; no loop
+/// where there is one iteration.
+static void forEach(ImplicitLocOpBuilder &b, Value from, Value to, int64_t step,
+                    llvm::function_ref<void(Value)> inner) {
+  std::optional<int64_t> first = getConstantIntValue(from),
+                         end = getConstantIntValue(to);
+  if (first && end && *first >= *end)
+    return;
+  if (first && end && *first + step >= *end) {
+    inner(from);
+    return;
+  }
+  auto loop =
+      scf::ForOp::create(b, from, to, arith::ConstantIndexOp::create(b, step));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  inner(loop.getInductionVar());
+}
+
+void LoopEmitter::emitOuter(unsigned level) {
+  if (level == plan.outer.size()) {
+    emitRows();
+    return;
+  }
+  unsigned dim = plan.outer[level];
+  forEach(b, index(0), extent(dim), 1, [&](Value iv) {
+    ivs[dim] = iv;
+    emitOuter(level + 1);
+  });
+}
+
+void LoopEmitter::emitRows() {
+  if (!plan.rowDim) {
+    emitVectors(1);
+    return;
+  }
+  unsigned dim = *plan.rowDim;
+  Value end = extent(dim), wholeEnd;
+  std::optional<int64_t> size = getConstantIntValue(end);
+  if (size)
+    wholeEnd = index(*size - *size % plan.rows);
+  else
+    wholeEnd = arith::SubIOp::create(
+        b, end, arith::RemUIOp::create(b, end, index(plan.rows)));
+  forEach(b, index(0), wholeEnd, plan.rows, [&](Value iv) {
+    ivs[dim] = iv;
+    emitVectors(plan.rows);
+  });
+  // The rows left over: one block where their number is known, one by one
+  // otherwise.
+  int64_t rest = size ? *size % plan.rows : 1;
+  if (rest > 0)
+    forEach(b, wholeEnd, end, rest, [&](Value iv) {
+      ivs[dim] = iv;
+      emitVectors(rest);
+    });
+}
+
+void LoopEmitter::emitVectors(int64_t rows) {
+  BlockShape shape;
+  shape.rows = rows;
+  if (!plan.vectorDim) {
+    emitBlock(shape);
+    return;
+  }
+  unsigned dim = *plan.vectorDim;
+  int64_t perBlock = plan.lanes * plan.vectors;
+  Value end = extent(dim), wholeEnd;
+  std::optional<int64_t> size = getConstantIntValue(end);
+  if (size)
+    wholeEnd = index(*size - *size % perBlock);
+  else
+    wholeEnd = arith::SubIOp::create(
+        b, end, arith::RemUIOp::create(b, end, index(perBlock)));
+  forEach(b, index(0), wholeEnd, perBlock, [&](Value iv) {
+    ivs[dim] = iv;
+    shape.vectors = plan.vectors;
+    emitBlock(shape);
+  });
+  if (size) {
+    int64_t rest = *size % perBlock;
+    if (rest == 0)
+      return;
+    ivs[dim] = wholeEnd;
+    shape.vectors = llvm::divideCeil(rest, plan.lanes);
+    shape.lastLanes = rest % plan.lanes;
+    if (shape.lastLanes)
+      shape.mask = vector::ConstantMaskOp::create(
+          b, vectorOf(b.getI1Type()), ArrayRef<int64_t>{shape.lastLanes});
+    emitBlock(shape);
+    return;
+  }
+  forEach(b, wholeEnd, end, plan.lanes, [&](Value iv) {
+    ivs[dim] = iv;
+    shape.vectors = 1;
+    shape.mask = vector::CreateMaskOp::create(
+        b, vectorOf(b.getI1Type()),
+        ValueRange{arith::SubIOp::create(b, end, iv)});
+    emitBlock(shape);
+  });
+}
+
+void LoopEmitter::emitBlock(const BlockShape &shape) {
+  block = shape;
+  loaded.clear();
+  loadOperandsAt(-1);
+  SmallVector<Value> accumulators;
+  for (OpOperand &output : op.getDpsInitsMutable())
+    for (int64_t row = 0; row < block.rows; ++row)
+      for (int64_t vector = 0; vector < block.vectors; ++vector) {
+        bool read =
+            !plan.reductions.empty() || op.payloadUsesValueFromOperand(&output);
+        accumulators.push_back(read ? load(output, row, vector) : Value());
+      }
+  SmallVector<Value> results = emitReductions(0, accumulators);
+  unsigned next = 0;
+  for (OpOperand &output : op.getDpsInitsMutable())
+    for (int64_t row = 0; row < block.rows; ++row)
+      for (int64_t vector = 0; vector < block.vectors; ++vector)
+        store(output, row, vector, results[next++]);
+}
+
+SmallVector<Value> LoopEmitter::emitReductions(unsigned level,
+                                               ArrayRef<Value> accumulators) {
+  if (level == plan.reductions.size())
+    return emitPoints(accumulators);
+  unsigned dim = plan.reductions[level];
+  Value end = extent(dim);
+  if (getConstantIntValue(end) == 1) {
+    ivs[dim] = index(0);
+    loadOperandsAt(level);
+    return emitReductions(level + 1, accumulators);
+  }
+  auto loop = scf::ForOp::create(b, index(0), end, index(1), accumulators);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  ivs[dim] = loop.getInductionVar();
+  loadOperandsAt(level);
+  SmallVector<Value> carried(loop.getRegionIterArgs());
+  SmallVector<Value> results = emitReductions(level + 1, carried);
+  scf::YieldOp::create(b, results);
+  return llvm::to_vector(ValueRange(loop.getResults()));
+}
+
+SmallVector<Value> LoopEmitter::emitPoints(ArrayRef<Value> accumulators) {
+  int64_t points = block.rows * block.vectors;
+  SmallVector<Value> results(accumulators.size());
+  for (int64_t point = 0; point < points; ++point) {
+    SmallVector<Value> mine;
+    for (unsigned output = 0; output < op.getNumDpsInits(); ++output)
+      mine.push_back(accumulators[output * points + point]);
+    SmallVector<Value> values =
+        emitPoint(point / block.vectors, point % block.vectors, mine);
+    for (unsigned output = 0; output < op.getNumDpsInits(); ++output)
+      results[output * points + point] = values[output];
+  }
+  return results;
+}
+
+SmallVector<Value> LoopEmitter::emitPoint(int64_t row, int64_t vector,
+                                          ArrayRef<Value> accumulators) {
+  IRMapping mapping;
+  for (OpOperand *input : op.getDpsInputOperands())
+    if (op.payloadUsesValueFromOperand(input))
+      mapping.map(body.getArgument(input->getOperandNumber()),
+                  load(*input, row, vector));
+  for (auto [argument, value] :
+       llvm::zip(op.getRegionOutputArgs(), accumulators))
+    if (value)
+      mapping.map(argument, value);
+  for (Operation &inner : body.without_terminator())
+    emitBodyOp(inner, row, vector, mapping);
+  SmallVector<Value> results;
+  for (auto [operand, output] : llvm::zip(body.getTerminator()->getOperands(),
+                                          op.getDpsInitsMutable())) {
+    Value value = mapping.lookupOrDefault(operand);
+    results.push_back(dependsOnLanes(op.getMatchingIndexingMap(&output))
+                          ? toVector(value)
+                          : value);
+  }
+  return results;
+}
+
+void LoopEmitter::emitBodyOp(Operation &inner, int64_t row, int64_t vector,
+                             IRMapping &mapping) {
+  if (auto indexOp = dyn_cast<linalg::IndexOp>(inner)) {
+    mapping.map(indexOp.getResult(), emitIndex(indexOp.getDim(), row, vector));
+    return;
+  }
+  bool differs = llvm::any_of(inner.getResults(),
+                              [&](Value v) { return varying.contains(v); });
+  if (differs && plan.vectorDim &&
+      isContiguousBodyLoad(inner, *plan.vectorDim, varying)) {
+    auto load = cast<memref::LoadOp>(inner);
+    SmallVector<Value> at;
+    for (Value i : load.getIndices().drop_back())
+      at.push_back(mapping.lookupOrDefault(i));
+    at.push_back(add(ivs[*plan.vectorDim], vector * plan.lanes));
+    mapping.map(
+        load.getResult(),
+        loadVector(mapping.lookupOrDefault(load.getMemRef()), at, vector));
+    return;
+  }
+  if (!differs) {
+    Operation *copy = b.clone(inner, mapping);
+    // linalg.index deep inside a region, which only scalar loops meet
+    copy->walk([&](linalg::IndexOp nested) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPoint(nested);
+      nested.replaceAllUsesWith(emitIndex(nested.getDim(), row, vector));
+      nested.erase();
+    });
+    return;
+  }
+  IRMapping vectors;
+  for (Value operand : inner.getOperands())
+    vectors.map(operand, toVector(mapping.lookupOrDefault(operand)));
+  Operation *copy = inner.clone(vectors);
+  for (OpResult result : copy->getResults())
+    result.setType(vectorOf(result.getType()));
+  b.insert(copy);
+  mapping.map(inner.getResults(), copy->getResults());
+}
+
+Value LoopEmitter::emitIndex(unsigned dim, int64_t row, int64_t vector) {
+  if (plan.vectorDim != dim)
+    return add(ivs[dim], plan.rowDim == dim ? row : 0);
+  Value first = add(ivs[dim], vector * plan.lanes);
+  Value step = vector::StepOp::create(b, vectorOf(b.getIndexType()));
+  return arith::AddIOp::create(b, toVector(first), step);
+}
+
+Value LoopEmitter::toVector(Value value) {
+  if (isa<VectorType>(value.getType()))
+    return value;
+  return vector::BroadcastOp::create(b, vectorOf(value.getType()), value);
+}
+
+/// The innermost reduction loop that a map varies in; -1 where in none.
+int LoopEmitter::levelOf(AffineMap map) const {
+  for (int level = plan.reductions.size(); level-- > 0;)
+    if (map.isFunctionOfDim(plan.reductions[level]))
+      return level;
+  return -1;
+}
+
+void LoopEmitter::loadOperandsAt(int level) {
+  // Those loaded for an earlier block's loop, or in an outer one of another
+  // block, are gone or still right.
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(input);
+    if (levelOf(map) != level || !op.payloadUsesValueFromOperand(input))
+      continue;
+    bool byRow = plan.rowDim && map.isFunctionOfDim(*plan.rowDim);
+    for (int64_t row = 0; row < (byRow ? block.rows : 1); ++row)
+      for (int64_t vector = 0;
+           vector < (dependsOnLanes(map) ? block.vectors : 1); ++vector)
+        load(*input, row, vector);
+  }
+}
+
+SmallVector<Value> LoopEmitter::indices(AffineMap map, int64_t row,
+                                        int64_t vector, Value vectorIv) {
+  SmallVector<OpFoldResult> dims;
+  for (auto [d, iv] : llvm::enumerate(ivs)) {
+    if (!map.isFunctionOfDim(d)) {
+      dims.push_back(b.getIndexAttr(0));
+      continue;
+    }
+    Value at = iv;
+    if (plan.vectorDim == d)
+      at = vectorIv ? vectorIv : add(at, vector * plan.lanes);
+    else if (plan.rowDim == d)
+      at = add(at, row);
+    std::optional<int64_t> constant = getConstantIntValue(at);
+    dims.push_back(constant ? OpFoldResult(b.getIndexAttr(*constant))
+                            : OpFoldResult(at));
+  }
+  SmallVector<Value> result;
+  for (AffineExpr expr : map.getResults()) {
+    OpFoldResult at =
+        isa<AffineDimExpr>(expr)
+            ? dims[cast<AffineDimExpr>(expr).getPosition()]
+            : affine::makeComposedFoldedAffineApply(b, b.getLoc(), expr, dims);
+    result.push_back(getValueOrCreateConstantIndexOp(b, b.getLoc(), at));
+  }
+  return result;
+}
+
+Value LoopEmitter::maskOf(int64_t vector) const {
+  return vector + 1 == block.vectors ? block.mask : Value();
+}
+
+bool LoopEmitter::isContiguous(OpOperand &operand) {
+  auto type = cast<MemRefType>(operand.get().getType());
+  return addressStep(op.getMatchingIndexingMap(&operand), type,
+                     *plan.vectorDim) == 1 &&
+         type.isLastDimUnitStride();
+}
+
+Value LoopEmitter::loadVector(Value memref, ValueRange at, int64_t vector) {
+  VectorType type =
+      vectorOf(cast<MemRefType>(memref.getType()).getElementType());
+  Value mask = maskOf(vector);
+  if (!mask)
+    return vector::LoadOp::create(b, type, memref, at);
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+  return vector::MaskedLoadOp::create(b, type, memref, at, mask, zero);
+}
+
+Value LoopEmitter::load(OpOperand &operand, int64_t row, int64_t vector) {
+  if (!isa<MemRefType>(operand.get().getType()))
+    return operand.get();
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  if (!plan.rowDim || !map.isFunctionOfDim(*plan.rowDim))
+    row = 0;
+  if (!dependsOnLanes(map))
+    vector = 0;
+  bool isInput = op.isDpsInput(&operand);
+  auto key = std::make_tuple(operand.getOperandNumber(), row, vector);
+  if (isInput)
+    if (Value known = loaded.lookup(key)) {
+      // Still in scope: a value of an enclosing block.
+      if (known.getParentRegion()->isAncestor(
+              b.getInsertionBlock()->getParent()))
+        return known;
+    }
+  Value value;
+  if (!dependsOnLanes(map))
+    value = memref::LoadOp::create(b, operand.get(), indices(map, row, vector));
+  else if (isContiguous(operand))
+    value = loadVector(operand.get(), indices(map, row, vector), vector);
+  else
+    value = gather(operand, row, vector);
+  if (isInput)
+    loaded[key] = value;
+  return value;
+}
+
+/// Lane by lane; lanes that the mask excludes read the last element that
+/// exists.
+Value LoopEmitter::gather(OpOperand &operand, int64_t row, int64_t vector) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  Value first = add(ivs[*plan.vectorDim], vector * plan.lanes), last;
+  SmallVector<Value> elements;
+  for (int64_t lane = 0; lane < plan.lanes; ++lane) {
+    Value at = add(first, lane);
+    if (maskOf(vector) && block.lastLanes == 0) {
+      if (!last)
+        last = arith::SubIOp::create(b, extent(*plan.vectorDim), index(1));
+      at = arith::MinUIOp::create(b, at, last);
+    } else if (maskOf(vector) && lane >= block.lastLanes) {
+      elements.push_back(elements.back());
+      continue;
+    }
+    elements.push_back(memref::LoadOp::create(b, operand.get(),
+                                              indices(map, row, vector, at)));
+  }
+  return vector::FromElementsOp::create(b, vectorOf(elements.front().getType()),
+                                        elements);
+}
+
+void LoopEmitter::store(OpOperand &operand, int64_t row, int64_t vector,
+                        Value value) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  if (!dependsOnLanes(map)) {
+    memref::StoreOp::create(b, value, operand.get(), indices(map, row, vector));
+    return;
+  }
+  if (!isContiguous(operand)) {
+    scatter(operand, row, vector, value);
+    return;
+  }
+  SmallVector<Value> at = indices(map, row, vector);
+  if (Value mask = maskOf(vector))
+    vector::MaskedStoreOp::create(b, operand.get(), at, mask, value);
+  else
+    vector::StoreOp::create(b, value, operand.get(), at);
+}
+
+void LoopEmitter::scatter(OpOperand &operand, int64_t row, int64_t vector,
+                          Value value) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  Value first = add(ivs[*plan.vectorDim], vector * plan.lanes);
+  bool masked = static_cast<bool>(maskOf(vector));
+  int64_t lanes = masked && block.lastLanes ? block.lastLanes : plan.lanes;
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    Value at = add(first, lane);
+    Value element = vector::ExtractOp::create(b, value, lane);
+    OpBuilder::InsertionGuard guard(b);
+    if (masked && !block.lastLanes) {
+      Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at,
+                                           extent(*plan.vectorDim));
+      b.setInsertionPointToStart(scf::IfOp::create(b, exists).thenBlock());
+    }
+    memref::StoreOp::create(b, element, operand.get(),
+                            indices(map, row, vector, at));
+  }
+}
+
+} // namespace lnn

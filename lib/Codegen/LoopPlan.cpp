@@ -1,0 +1,318 @@
+//===- LoopPlan.cpp - which loops become lanes, blocks and accumulators ---===//
+#include "LoopPlan.h"
+
+#include "lnn/Dialect/Lnn/Lnn.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+using namespace mlir;
+
+namespace lnn {
+
+/// Strides of a buffer, or of the row-major buffer that a tensor would get.
+/// None where the layout isn't strided.
+static std::optional<SmallVector<int64_t>> stridesOf(ShapedType type) {
+  SmallVector<int64_t> strides;
+  if (auto memref = dyn_cast<MemRefType>(type)) {
+    int64_t offset;
+    if (failed(memref.getStridesAndOffset(strides, offset)))
+      return std::nullopt;
+    return strides;
+  }
+  strides.resize(type.getRank());
+  int64_t stride = 1;
+  for (int64_t i = type.getRank(); i-- > 0;) {
+    strides[i] = stride;
+    if (stride != ShapedType::kDynamic)
+      stride = type.isDynamicDim(i) ? ShapedType::kDynamic
+                                    : stride * type.getDimSize(i);
+  }
+  return strides;
+}
+
+/// By how much `expr` grows when loop `dim` advances by one; none where that
+/// isn't a constant.
+static std::optional<int64_t> stepOf(AffineExpr expr, unsigned dim,
+                                     unsigned numDims) {
+  if (!expr.isFunctionOfDim(dim))
+    return 0;
+  MLIRContext *context = expr.getContext();
+  AffineExpr d = getAffineDimExpr(dim, context);
+  AffineExpr delta =
+      simplifyAffineExpr(expr.replace(d, d + 1) - expr, numDims, 0);
+  auto constant = dyn_cast<AffineConstantExpr>(delta);
+  return constant ? std::optional<int64_t>(constant.getValue()) : std::nullopt;
+}
+
+std::optional<int64_t> addressStep(AffineMap map, ShapedType type,
+                                   unsigned dim) {
+  std::optional<SmallVector<int64_t>> strides = stridesOf(type);
+  int64_t total = 0;
+  for (auto [i, expr] : llvm::enumerate(map.getResults())) {
+    std::optional<int64_t> step = stepOf(expr, dim, map.getNumDims());
+    if (!step)
+      return std::nullopt;
+    if (*step == 0)
+      continue;
+    if (!strides || (*strides)[i] == ShapedType::kDynamic)
+      return std::nullopt;
+    total += *step * (*strides)[i];
+  }
+  return total;
+}
+
+static bool isVectorElement(Type type) {
+  return type.isIndex() ||
+         (type.isIntOrFloat() && type.getIntOrFloatBitWidth() <= 64 &&
+          (type.isF16() || type.isBF16() || type.isF32() || type.isF64() ||
+           type.isInteger()));
+}
+
+bool isVectorizable(Operation &op) {
+  // Integer division traps, and lanes that a mask excludes hold zeros.
+  if (isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp,
+          arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>(op))
+    return false;
+  if (!OpTrait::hasElementwiseMappableTraits(&op) || op.getNumRegions() != 0)
+    return false;
+  return llvm::all_of(op.getOperandTypes(), isVectorElement) &&
+         llvm::all_of(op.getResultTypes(), isVectorElement);
+}
+
+bool isContiguousBodyLoad(Operation &op, unsigned dim,
+                          const DenseSet<Value> &varying) {
+  auto load = dyn_cast<memref::LoadOp>(op);
+  if (!load || load.getIndices().empty() ||
+      load.getMemRefType().getElementType().isInteger(1) ||
+      !load.getMemRefType().isLastDimUnitStride())
+    return false;
+  auto index = load.getIndices().back().getDefiningOp<linalg::IndexOp>();
+  return index && index.getDim() == dim &&
+         llvm::none_of(load.getIndices().drop_back(),
+                       [&](Value v) { return varying.contains(v); });
+}
+
+DenseSet<Value> varyingValues(linalg::GenericOp op, unsigned dim) {
+  DenseSet<Value> varying;
+  Block &body = op.getRegion().front();
+  for (auto [argument, map] :
+       llvm::zip(body.getArguments(), op.getIndexingMapsArray()))
+    if (map.isFunctionOfDim(dim))
+      varying.insert(argument);
+  for (Operation &inner : body) {
+    auto index = dyn_cast<linalg::IndexOp>(inner);
+    bool differs = index ? index.getDim() == dim : false;
+    inner.walk([&](Operation *nested) {
+      differs |= llvm::any_of(nested->getOperands(),
+                              [&](Value v) { return varying.contains(v); });
+      if (auto nestedIndex = dyn_cast<linalg::IndexOp>(nested))
+        differs |= nestedIndex.getDim() == dim;
+    });
+    if (differs)
+      varying.insert_range(inner.getResults());
+  }
+  return varying;
+}
+
+/// True where the body can be computed on vectors with `dim` in the lanes.
+static bool bodyAllows(linalg::GenericOp op, unsigned dim) {
+  DenseSet<Value> varying = varyingValues(op, dim);
+  for (Operation &inner : op.getRegion().front().without_terminator()) {
+    if (isa<linalg::IndexOp>(inner) || isVectorizable(inner) ||
+        isContiguousBodyLoad(inner, dim, varying))
+      continue;
+    // What is the same in every lane stays scalar.
+    bool uniform = llvm::none_of(inner.getResults(),
+                                 [&](Value v) { return varying.contains(v); });
+    if (!uniform || inner.getNumRegions() != 0 || inner.getNumResults() == 0)
+      return false;
+  }
+  return true;
+}
+
+static bool isCostly(Operation &op) {
+  if (op.getDialect() && isa<LnnDialect>(op.getDialect()))
+    return true;
+  return isa<math::MathDialect>(op.getDialect()) &&
+         !isa<math::FmaOp, math::AbsFOp, math::AbsIOp, math::FloorOp,
+              math::CeilOp, math::CopySignOp, math::TruncOp>(op);
+}
+
+namespace {
+/// What a plan costs, in scalar operations, roughly.
+class CostModel {
+public:
+  CostModel(linalg::GenericOp op, ArrayRef<unsigned> free)
+      : op(op), free(free) {
+    extents = op.getStaticLoopRanges();
+    for (int64_t &extent : extents)
+      extent = ShapedType::isDynamic(extent) ? 64 : extent;
+    bodyCost = 1;
+    for (Operation &inner : op.getRegion().front().without_terminator())
+      bodyCost += isCostly(inner) ? 20 : 1;
+  }
+
+  double scalar() const {
+    return iterations(std::nullopt, 1) *
+           (bodyCost + 0.5 * op->getNumOperands());
+  }
+
+  double vector(unsigned dim, int64_t lanes) {
+    double each = bodyCost;
+    for (OpOperand &operand : op->getOpOperands())
+      each += loadCost(operand, dim, lanes);
+    return iterations(dim, lanes) * each;
+  }
+
+private:
+  double iterations(std::optional<unsigned> dim, int64_t lanes) const {
+    double count = 1;
+    for (auto [d, extent] : llvm::enumerate(extents))
+      count *= dim && d == *dim ? double((extent + lanes - 1) / lanes)
+                                : double(extent);
+    return count;
+  }
+
+  double loadCost(OpOperand &operand, unsigned dim, int64_t lanes) {
+    auto type = dyn_cast<ShapedType>(operand.get().getType());
+    if (!type || llvm::is_contained(free, operand.getOperandNumber()))
+      return 0.5;
+    std::optional<int64_t> step =
+        addressStep(op.getMatchingIndexingMap(&operand), type, dim);
+    if (step && (*step == 0 || *step == 1))
+      return 0.5;
+    // Stores lane by lane cost more where the vector is masked.
+    return op.isDpsInit(&operand) ? 3.0 * lanes : 1.5 * lanes;
+  }
+
+  linalg::GenericOp op;
+  ArrayRef<unsigned> free;
+  SmallVector<int64_t> extents;
+  double bodyCost;
+};
+} // namespace
+
+/// True where each output element is written by one iteration of the parallel
+/// loops, so that accumulators can be values.
+static bool outputsAreInjective(linalg::GenericOp op) {
+  for (OpOperand &output : op.getDpsInitsMutable()) {
+    AffineMap map = op.getMatchingIndexingMap(&output);
+    llvm::SmallBitVector seen(map.getNumDims());
+    for (AffineExpr expr : map.getResults()) {
+      if (auto dim = dyn_cast<AffineDimExpr>(expr))
+        seen.set(dim.getPosition());
+      else if (!isa<AffineConstantExpr>(expr))
+        return false;
+    }
+    for (auto [d, kind] : llvm::enumerate(op.getIteratorTypesArray()))
+      if (seen.test(d) != (kind == utils::IteratorType::parallel))
+        return false;
+  }
+  return true;
+}
+
+static bool elementsAllowVectors(linalg::GenericOp op) {
+  return llvm::all_of(op->getOperandTypes(), [](Type type) {
+    auto shaped = dyn_cast<ShapedType>(type);
+    Type element = shaped ? shaped.getElementType() : type;
+    // A vector of i1 is packed bits, a buffer of them is bytes.
+    return isVectorElement(element) && !(shaped && element.isInteger(1));
+  });
+}
+
+/// `maxLanes` counts f32: results of 64 bits get half as many.
+static int64_t lanesOf(linalg::GenericOp op, int64_t maxLanes) {
+  for (OpOperand &output : op.getDpsInitsMutable()) {
+    Type element = getElementTypeOrSelf(output.get().getType());
+    if (element.isIndex() || element.getIntOrFloatBitWidth() > 32)
+      return std::max<int64_t>(1, maxLanes / 2);
+  }
+  return maxLanes;
+}
+
+static int64_t lanesFor(int64_t extent, int64_t maxLanes) {
+  if (ShapedType::isDynamic(extent))
+    return maxLanes;
+  return std::min<int64_t>(maxLanes,
+                           llvm::PowerOf2Ceil(std::max<int64_t>(extent, 1)));
+}
+
+std::optional<unsigned> chooseVectorDim(linalg::GenericOp op, int64_t maxLanes,
+                                        ArrayRef<unsigned> free) {
+  if (maxLanes < 2 || !outputsAreInjective(op) || !elementsAllowVectors(op))
+    return std::nullopt;
+  maxLanes = lanesOf(op, maxLanes);
+  CostModel cost(op, free);
+  std::optional<unsigned> best;
+  double bestCost = cost.scalar();
+  SmallVector<int64_t> extents = op.getStaticLoopRanges();
+  for (unsigned d = op.getNumLoops(); d-- > 0;) {
+    if (op.getIteratorTypesArray()[d] != utils::IteratorType::parallel)
+      continue;
+    int64_t lanes = lanesFor(extents[d], maxLanes);
+    double here = lanes > 1 ? cost.vector(d, lanes) : bestCost;
+    if (here < bestCost && bodyAllows(op, d))
+      best = d, bestCost = here;
+  }
+  return best;
+}
+
+/// Several rows share what they load where an operand that varies with the
+/// lanes does not vary with the row.
+static void planRows(linalg::GenericOp op, LoopPlan &plan,
+                     int64_t maxAccumulators) {
+  for (Operation &inner : op.getRegion().front())
+    if (isCostly(inner))
+      return;
+  for (unsigned d : llvm::reverse(plan.outer)) {
+    int64_t extent = op.getStaticLoopRanges()[d];
+    bool shared = llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
+      AffineMap map = op.getMatchingIndexingMap(input);
+      return !map.isFunctionOfDim(d) &&
+             (!plan.vectorDim || map.isFunctionOfDim(*plan.vectorDim));
+    });
+    if (!shared || extent == 1)
+      continue;
+    plan.rowDim = d;
+    plan.rows =
+        ShapedType::isDynamic(extent) ? 4 : std::min<int64_t>(extent, 4);
+    plan.vectors = std::max<int64_t>(
+        1, std::min(plan.vectors, maxAccumulators / plan.rows));
+    llvm::erase(plan.outer, d);
+    return;
+  }
+}
+
+LoopPlan planLoops(linalg::GenericOp op, int64_t maxLanes) {
+  LoopPlan plan;
+  bool accumulates = outputsAreInjective(op);
+  plan.vectorDim = chooseVectorDim(op, maxLanes, {});
+  for (auto [d, kind] : llvm::enumerate(op.getIteratorTypesArray())) {
+    if (accumulates && kind != utils::IteratorType::parallel)
+      plan.reductions.push_back(d);
+    else if (plan.vectorDim != d)
+      plan.outer.push_back(d);
+  }
+  bool costly = llvm::any_of(op.getRegion().front(), isCostly);
+  int64_t maxAccumulators =
+      (maxLanes >= 16 ? 24 : 12) / std::max<int64_t>(1, op.getNumDpsInits());
+  if (plan.vectorDim) {
+    int64_t extent = op.getStaticLoopRanges()[*plan.vectorDim];
+    plan.lanes = lanesFor(extent, lanesOf(op, maxLanes));
+    int64_t most = costly                    ? (maxLanes >= 16 ? 4 : 2)
+                   : plan.reductions.empty() ? 4
+                                             : 8;
+    plan.vectors =
+        ShapedType::isDynamic(extent)
+            ? std::min<int64_t>(most, 4)
+            : std::min<int64_t>(most, (extent + plan.lanes - 1) / plan.lanes);
+    plan.vectors =
+        std::max<int64_t>(1, std::min(plan.vectors, maxAccumulators));
+  }
+  if (!plan.reductions.empty())
+    planRows(op, plan, maxAccumulators);
+  return plan;
+}
+
+} // namespace lnn

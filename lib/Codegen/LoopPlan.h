@@ -1,0 +1,55 @@
+//===- LoopPlan.h - which loops become lanes, blocks and accumulators -----===//
+#ifndef LNN_LIB_CODEGEN_LOOPPLAN_H
+#define LNN_LIB_CODEGEN_LOOPPLAN_H
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include <optional>
+
+namespace lnn {
+
+/// How one linalg.generic, on tensors or buffers, becomes loops.
+struct LoopPlan {
+  /// Parallel loops, outermost first, vectorDim and rowDim not among them.
+  llvm::SmallVector<unsigned> outer;
+  /// Reduction loops, outermost first. Empty where accumulators live in memory
+  /// (see `accumulates`).
+  llvm::SmallVector<unsigned> reductions;
+  /// The loop in the lanes, if any, its lanes, and how many vectors make a
+  /// block.
+  std::optional<unsigned> vectorDim;
+  int64_t lanes = 1, vectors = 1;
+  /// A loop of which several iterations make one block, if any.
+  std::optional<unsigned> rowDim;
+  int64_t rows = 1;
+};
+
+/// By how many elements an operand's address moves when loop `dim` advances by
+/// one; none where that isn't a constant.
+std::optional<int64_t> addressStep(mlir::AffineMap map, mlir::ShapedType type,
+                                   unsigned dim);
+
+/// True where `op` computes the same value in every lane, given which of its
+/// operands do.
+bool isVectorizable(mlir::Operation &op);
+
+/// Chooses for vectors of at most `maxLanes` f32 lanes.
+LoopPlan planLoops(mlir::linalg::GenericOp op, int64_t maxLanes);
+
+/// The dimension that planLoops would put into lanes if the layout of the
+/// operands at `free` were ours to choose.
+std::optional<unsigned> chooseVectorDim(mlir::linalg::GenericOp op,
+                                        int64_t maxLanes,
+                                        llvm::ArrayRef<unsigned> free);
+
+/// In `memref.load %m[%i, %j]` of a body: true where the last index is the loop
+/// `dim` itself, and the others don't depend on it.
+bool isContiguousBodyLoad(mlir::Operation &op, unsigned dim,
+                          const llvm::DenseSet<mlir::Value> &varying);
+
+/// The values of the body that differ from lane to lane when `dim` is in the
+/// lanes.
+llvm::DenseSet<mlir::Value> varyingValues(mlir::linalg::GenericOp op,
+                                          unsigned dim);
+
+} // namespace lnn
+#endif // LNN_LIB_CODEGEN_LOOPPLAN_H
