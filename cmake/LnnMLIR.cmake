@@ -42,7 +42,7 @@ else()
   set(precompile_default OFF) # GCC gains less, and ccache then needs more of it
 endif()
 option(LNN_PRECOMPILE_HEADERS "Compile MLIR's headers once" ${precompile_default})
-set(LNN_COMPILER_FLAGS -fno-exceptions -Wall -Wextra -Wno-unused-parameter)
+set(LNN_COMPILER_FLAGS -fno-exceptions -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
 if(LNN_PRECOMPILE_HEADERS)
   file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/LnnHeaders.cpp CONTENT "// Nothing but the precompiled headers.\n")
   add_library(LnnHeaders OBJECT ${PROJECT_BINARY_DIR}/LnnHeaders.cpp)
