@@ -85,6 +85,6 @@ endfunction()
 function(lnn_add_tool name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
-  lnn_set_compiler_flags(${name})
+  target_compile_options(${name} PRIVATE ${LNN_COMPILER_FLAGS}) # an executable is PIE, the precompiled headers are PIC
   target_link_libraries(${name} PRIVATE ${ARG_LINK} MLIR LLVM)
 endfunction()
