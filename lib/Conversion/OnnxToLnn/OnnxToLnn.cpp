@@ -272,7 +272,7 @@ LogicalResult Converter::run() {
   for (Operation &op : llvm::make_early_inc_range(block))
     if (isa<NodeOp, onnx::NoneOp>(op))
       old.push_back(&op);
-    else if (isa<arith::ConstantOp>(op))
+    else if (isa<arith::ConstantOp>(op) && entry->isBeforeInBlock(&op))
       op.moveBefore(entry);
   b.setInsertionPoint(terminator);
   if (failed(expandBlock(block)))
