@@ -141,9 +141,8 @@ SmallVector<std::string> lnn::onnx::dependsOn(Operation *op) {
 static constexpr unsigned kMaxReported = 200;
 
 static std::string operatorName(NodeOp node) {
-  return (node.getDomain() ? *node.getDomain() + "." : Twine(""))
-             .concat(node.getOpType())
-             .str();
+  std::string domain = node.getDomain() ? node.getDomain()->str() + "." : "";
+  return domain + node.getOpType().str();
 }
 
 /// Why the operator has no row: unknown, or not in this opset; with the inputs
@@ -190,10 +189,10 @@ void Analysis::giveUp(NodeOp node) {
     unknown.insert(v);
   for (Region &body : node.getBodies())
     body.walk([&](NodeOp inner) {
-      if (!infos.contains(inner->getNumResults() ? inner->getResult(0)
-                                                 : Value()) &&
-          (inner->getNumResults() == 0 ||
-           !unknown.contains(inner->getResult(0))))
+      bool visited = llvm::any_of(inner.getOutputs(), [&](Value v) {
+        return infos.contains(v) || unknown.contains(v);
+      });
+      if (!visited)
         (void)entryOf(inner);
       for (Value v : inner.getOutputs())
         unknown.insert(v);
