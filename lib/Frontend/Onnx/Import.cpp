@@ -731,7 +731,7 @@ LogicalResult Importer::inlineFunction(pb::NodeProto &node,
     return error(describe(node) + ": function '" + clean(function.name()) +
                      "' calls itself",
                  loc);
-  auto finished = llvm::make_scope_exit([&] { active.erase(&function); });
+  auto finished = llvm::scope_exit([&] { active.erase(&function); });
   if (depth >= kMaxDepth)
     return error(describe(node) + ": functions and subgraphs are nested more " +
                      "than " + Twine(kMaxDepth) + " deep",
@@ -796,10 +796,12 @@ LogicalResult Importer::inlineFunction(pb::NodeProto &node,
 
 /// What nothing needs goes, before anything is said about it.
 static void eraseUnused(Block &block) {
-  for (Operation &op :
-       llvm::make_early_inc_range(llvm::reverse(block.without_terminator())))
-    if (op.use_empty())
-      op.erase();
+  SmallVector<Operation *> ops;
+  for (Operation &op : block.without_terminator())
+    ops.push_back(&op);
+  for (Operation *op : llvm::reverse(ops))
+    if (op->use_empty())
+      op->erase();
 }
 
 LogicalResult Importer::importSubgraph(pb::GraphProto &graph, Region &region,
@@ -809,11 +811,11 @@ LogicalResult Importer::importSubgraph(pb::GraphProto &graph, Region &region,
                      Twine(kMaxDepth) + " deep",
                  loc);
   ++depth;
-  auto leave = llvm::make_scope_exit([&] { --depth; });
+  auto leave = llvm::scope_exit([&] { --depth; });
   OpBuilder::InsertionGuard guard(b);
   Block *block = b.createBlock(&region);
   scopes.emplace_back(block);
-  auto pop = llvm::make_scope_exit([&] { scopes.pop_back(); });
+  auto pop = llvm::scope_exit([&] { scopes.pop_back(); });
   Type later = UnrankedTensorType::get(b.getF32Type());
   for (const auto &input : graph.input())
     if (failed(define(input.name(), block->addArgument(later, loc), loc)))
