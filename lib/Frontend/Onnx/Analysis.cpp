@@ -11,7 +11,15 @@ static const ValueInfo nothing;
 
 const ValueInfo &Analysis::info(Value value) const {
   auto it = infos.find(value);
-  return it == infos.end() ? nothing : it->second;
+  return it == infos.end() ? nothing : *it->second;
+}
+
+void Analysis::setInfo(Value value, ValueInfo info) {
+  std::unique_ptr<ValueInfo> &slot = infos[value];
+  if (slot)
+    *slot = std::move(info);
+  else
+    slot = std::make_unique<ValueInfo>(std::move(info));
 }
 
 ValueInfo Analysis::infoOfConstant(ElementsAttr attr) {
@@ -77,7 +85,7 @@ LogicalResult Analysis::inferBody(Region &body, ArrayRef<ValueInfo> arguments,
     return failure();
   }
   for (auto [argument, info] : llvm::zip(block.getArguments(), arguments)) {
-    infos[argument] = info;
+    setInfo(argument, info);
     SmallVector<int64_t> shape;
     for (Dim d : info.dims)
       shape.push_back(d.isConst() ? d.value() : ShapedType::kDynamic);
@@ -261,7 +269,7 @@ void Analysis::inferNode(NodeOp node) {
     for (Dim d : out.dims)
       shape.push_back(d.isConst() ? d.value() : ShapedType::kDynamic);
     result.setType(RankedTensorType::get(shape, out.elementType));
-    infos[result] = out;
+    setInfo(result, out);
   }
 }
 
@@ -272,7 +280,7 @@ void Analysis::inferBlock(Block &block) {
     } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
       auto attr = dyn_cast<ElementsAttr>(constant.getValue());
       if (attr && isa<RankedTensorType>(attr.getType()))
-        infos[constant.getResult()] = infoOfConstant(attr);
+        setInfo(constant.getResult(), infoOfConstant(attr));
     }
   }
 }
@@ -304,7 +312,7 @@ ValueInfo lnn::onnx::argumentInfo(func::FuncOp function, unsigned index,
 
 LogicalResult Analysis::run(func::FuncOp function) {
   for (BlockArgument argument : function.getArguments())
-    infos[argument] = argumentInfo(function, argument.getArgNumber(), dims);
+    setInfo(argument, argumentInfo(function, argument.getArgNumber(), dims));
   inferBlock(function.getBody().front());
   reportBeyond(function);
   return failure(anyFailed);

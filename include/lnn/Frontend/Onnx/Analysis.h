@@ -27,7 +27,9 @@ public:
 
 private:
   friend class InferContextImpl;
-  llvm::DenseMap<mlir::Value, ValueInfo> infos;
+  // Infer functions hold on to infos while they infer a body, which adds to the map: each has a place of its own.
+  llvm::DenseMap<mlir::Value, std::unique_ptr<ValueInfo>> infos;
+  void setInfo(mlir::Value value, ValueInfo info);
   llvm::DenseSet<mlir::Value> unknown; // results of what was not understood
   bool anyFailed = false;
   unsigned missing = 0;          // nodes reported as not known
