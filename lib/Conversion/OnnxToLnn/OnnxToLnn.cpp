@@ -286,7 +286,8 @@ LogicalResult Converter::run() {
   argumentSizes();
   Operation *terminator = block.getTerminator();
   SmallVector<Operation *> old;
-  for (Operation &op : llvm::make_early_inc_range(block))
+  for (Operation &op : llvm::make_early_inc_range(
+           llvm::make_range(entry->getIterator(), block.end())))
     if (isa<NodeOp, onnx::NoneOp>(op))
       old.push_back(&op);
     else if (isa<arith::ConstantOp>(op) && entry->isBeforeInBlock(&op))
