@@ -25,7 +25,7 @@ function(lnn_tablegen target td)
     get_filename_component(dir ${out} DIRECTORY)
     file(MAKE_DIRECTORY ${dir})
     add_custom_command(OUTPUT ${out}
-      COMMAND ${LNN_MLIR_TBLGEN} ${flag_list} ${PROJECT_SOURCE_DIR}/${td} -I ${PROJECT_SOURCE_DIR}
+      COMMAND ${LNN_MLIR_TBLGEN} --write-if-changed ${flag_list} ${PROJECT_SOURCE_DIR}/${td} -I ${PROJECT_SOURCE_DIR}
               -I ${PROJECT_SOURCE_DIR}/dialects -I ${PROJECT_SOURCE_DIR}/include -I ${MLIR_INCLUDE_DIRS} -o ${out}
       DEPENDS ${all_td} COMMENT "TableGen ${output}")
     list(APPEND outputs ${out})
