@@ -24,6 +24,28 @@ def ConvertOnnxToLnn : Pass<"convert-onnx-to-lnn", "::mlir::ModuleOp"> {
       "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def ConvertLnnToOde : Pass<"convert-lnn-to-ode"> {
+  let summary = "lower cells to dynamics and linalg";
+  let description = [{
+    `lnn.ltc` and `lnn.ctrnn` become `ode.solve`: a semilinear field, by fused semi-implicit steps or by the method that is
+    named. `lnn.linear_recurrence` becomes an `lnn.scan`; the others become linalg. What doesn't depend on the state is
+    computed in front of the solve; weights are zero where a wiring has no synapse, and a wiring without any is not
+    computed at all. f16 and bf16 are computed in f32.
+
+    ```mlir
+    %next = lnn.ctrnn %h, %u for %dt method #ode.method<euler, steps = 4> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
+    // becomes W u + b, and
+    %next = ode.solve %h for %dt method #ode.method<euler, steps = 4> : tensor<?x4xf32>, f32 {
+    ^bb0(%t: f32, %s: tensor<?x4xf32>):
+      // R s accumulated on W u + b, then tanh
+      ode.yield_semilinear decay %one : f32 drive %act : tensor<?x4xf32> mass %tau : tensor<4xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+      "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect", "::lnn::LnnDialect", "::lnn::ode::OdeDialect"];
+}
+
 def ConvertLnnScanToScf : Pass<"convert-lnn-scan-to-scf"> {
   let summary = "lower lnn.scan to scf.for";
   let description = [{
