@@ -15,7 +15,6 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
 
@@ -194,8 +193,8 @@ Value Lowering::masked(Value weight, std::optional<WiringAttr> wiring) {
     return weight;
   RankedTensorType type = typeOf(weight);
   int64_t post = type.getDimSize(1);
-  DenseElementsAttr known;
-  if (matchPattern(weight, m_Constant(&known))) {
+  auto constantOp = weight.getDefiningOp<arith::ConstantOp>();
+  if (auto known = constantOp ? dyn_cast<DenseElementsAttr>(constantOp.getValue()) : DenseElementsAttr()) {
     APFloat zero = APFloat::getZero(::cast<FloatType>(type.getElementType()).getFloatSemantics());
     SmallVector<APFloat> values;
     int64_t place = 0;

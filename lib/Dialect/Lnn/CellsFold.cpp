@@ -3,7 +3,6 @@
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
@@ -19,6 +18,12 @@ static bool isZero(Attribute value) {
   if (elements.isSplat())
     return elements.getSplatValue<APFloat>().isZero();
   return llvm::all_of(elements.getValues<APFloat>(), [](const APFloat &v) { return v.isZero(); });
+}
+
+/// The value of a constant, where it is one.
+static DenseElementsAttr constantOf(Value value) {
+  auto constant = value.getDefiningOp<arith::ConstantOp>();
+  return constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
 }
 
 OpFoldResult FeedbackOp::fold(FoldAdaptor adaptor) {
@@ -38,8 +43,7 @@ OpFoldResult TrajectoryOp::fold(FoldAdaptor adaptor) {
 namespace {
 /// The scalar that a duration tensor repeats, if that can be seen.
 static Value repeatedScalar(Value dt, PatternRewriter &rewriter) {
-  DenseElementsAttr elements;
-  if (matchPattern(dt, m_Constant(&elements)) && elements.isSplat() && elements.getNumElements() > 0)
+  if (DenseElementsAttr elements = constantOf(dt); elements && elements.isSplat() && elements.getNumElements() > 0)
     return arith::ConstantOp::create(rewriter, dt.getLoc(), elements.getSplatValue<FloatAttr>());
   if (auto splat = dt.getDefiningOp<tensor::SplatOp>())
     return splat.getInput();
@@ -89,8 +93,7 @@ static bool dropWeights(Operation *op, std::optional<WiringAttr> wiring, ArrayRe
   if (!wiring || !wiring->isEmpty())
     return false;
   for (OpOperand *weight : weights) {
-    DenseElementsAttr known;
-    if (matchPattern(weight->get(), m_Constant(&known)) && known.isSplat())
+    if (DenseElementsAttr known = constantOf(weight->get()); known && known.isSplat())
       continue;
     auto type = cast<RankedTensorType>(weight->get().getType());
     Value zero = arith::ConstantOp::create(rewriter, op->getLoc(), rewriter.getZeroAttr(type));

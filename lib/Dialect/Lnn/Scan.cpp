@@ -89,7 +89,8 @@ ParseResult ScanOp::parse(OpAsmParser &parser, OperationState &result) {
   Region *body = result.addRegion();
   if (parser.parseRegion(*body, arguments))
     return failure();
-  ensureTerminator(*body, parser.getBuilder(), result.location);
+  if (body->front().empty() || !isa<lnn::YieldOp>(body->front().back()))
+    ensureTerminator(*body, parser.getBuilder(), result.location);
   return success();
 }
 
