@@ -34,11 +34,14 @@ function(lnn_tablegen target td)
   set_property(GLOBAL APPEND PROPERTY LNN_TABLEGEN_TARGETS ${target})
 endfunction()
 
+# See the header: GCC names traits otherwise than Clang, which the packaged libraries are built with.
+set(LNN_TRAIT_IDS "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:SHELL:-include ${PROJECT_SOURCE_DIR}/include/lnn/Support/TraitIds.h>")
+
 # lnn_add_library(Name SOURCES... [LINK libs...]): a static library of the compiler; exceptions are off as in LLVM.
 function(lnn_add_library name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
-  target_compile_options(${name} PRIVATE -fno-exceptions -Wall -Wextra -Wno-unused-parameter)
+  target_compile_options(${name} PRIVATE -fno-exceptions -Wall -Wextra -Wno-unused-parameter ${LNN_TRAIT_IDS})
   target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
   get_property(gen GLOBAL PROPERTY LNN_TABLEGEN_TARGETS)
   if(gen)
@@ -50,6 +53,6 @@ endfunction()
 function(lnn_add_tool name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
-  target_compile_options(${name} PRIVATE -fno-exceptions -Wall -Wextra -Wno-unused-parameter)
+  target_compile_options(${name} PRIVATE -fno-exceptions -Wall -Wextra -Wno-unused-parameter ${LNN_TRAIT_IDS})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} MLIR LLVM)
 endfunction()
