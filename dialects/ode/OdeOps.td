@@ -15,7 +15,7 @@ def Ode_FloatOrTensor : AnyTypeOf<[Ode_Float, Ode_Tensor], "a float or a ranked 
 
 def Ode_SolveOp : Ode_Op<"solve", [AttrSizedOperandSegments, RecursiveMemoryEffects,
     DeclareOpInterfaceMethods<InferTypeOpInterface>,
-    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface>,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>,
     DeclareOpInterfaceMethods<RegionBranchOpInterface>,
     DeclareOpInterfaceMethods<LoopLikeOpInterface>,
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
