@@ -6,4 +6,10 @@ using namespace lnn::ode;
 
 #include "lnn/Dialect/Ode/OdeDialect.cpp.inc"
 
-void OdeDialect::initialize() {}
+void OdeDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "lnn/Dialect/Ode/OdeOps.cpp.inc"
+      >();
+  registerAttributes();
+}
