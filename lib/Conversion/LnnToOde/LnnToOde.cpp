@@ -18,11 +18,6 @@
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
 
-// The header is generated once the ode dialect has methods and ode.solve.
-#if __has_include("lnn/Dialect/Ode/OdeAttrs.h.inc")
-#define LNN_HAS_ODE_SOLVE
-#endif
-
 namespace lnn {
 #define GEN_PASS_DEF_CONVERTLNNTOODE
 #include "lnn/Conversion/Passes.h.inc"
@@ -273,7 +268,6 @@ std::pair<Value, Value> Lowering::synapses(Value pre, ArrayRef<Value> weights, s
   return {sums[0], sums[1]};
 }
 
-#ifdef LNN_HAS_ODE_SOLVE
 SmallVector<Value> Lowering::lower(LtcOp op) {
   Value h = op.getState();
   Type type = typeOf(h).getElementType();
@@ -331,12 +325,6 @@ SmallVector<Value> Lowering::lower(CtrnnOp op) {
       });
   return {solve.getResult(0)};
 }
-
-#else
-// Without ode.solve in the ode dialect there is nothing to lower dynamics to.
-SmallVector<Value> Lowering::lower(LtcOp) { return {}; }
-SmallVector<Value> Lowering::lower(CtrnnOp) { return {}; }
-#endif
 
 //===----------------------------------------------------------------------===//
 // Closed forms
@@ -596,17 +584,10 @@ struct ConvertLnnToOde : lnn::impl::ConvertLnnToOdeBase<ConvertLnnToOde> {
         cells.push_back(op);
     });
     for (Operation *op : cells) {
-#ifdef LNN_HAS_ODE_SOLVE
       if (auto ctrnn = dyn_cast<CtrnnOp>(op); ctrnn && !isa<ode::MethodAttr>(ctrnn.getMethod())) {
         ctrnn.emitOpError() << "'method' must be an #ode.method, found " << ctrnn.getMethod();
         return signalPassFailure();
       }
-#else
-      if (isa<LtcOp, CtrnnOp>(op)) {
-        op->emitOpError() << "cannot be lowered: this build has no ode.solve";
-        return signalPassFailure();
-      }
-#endif
       replace(op);
     }
   }
