@@ -87,9 +87,6 @@ endfunction()
 function(lnn_add_tool name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
-<<<<<<< HEAD
-=======
   target_compile_options(${name} PRIVATE ${LNN_COMPILER_FLAGS}) # an executable is PIE, the precompiled headers are PIC
->>>>>>> main
   target_link_libraries(${name} PRIVATE ${ARG_LINK} MLIR LLVM)
 endfunction()
