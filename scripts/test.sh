@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Sets up, builds and runs every test; ends with how many passed and failed. The exit code is 0 only if none failed.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+scripts/setup.sh || exit 1
+source scripts/test_suites.sh
+passed=0
+failed=0
+
+# suite "Name" command...: counts the tests that its output reports, or the whole as one.
+suite() {
+  local name=$1 start=$SECONDS log counts ok bad code
+  shift
+  log=build/test-${name// /-}.log
+  printf '   ... %s\n' "$name"
+  "$@" >"$log" 2>&1 </dev/null
+  code=$?
+  counts=$(count_tests "$log" "$code")
+  ok=${counts% *}
+  bad=${counts#* }
+  passed=$((passed + ok))
+  failed=$((failed + bad))
+  if [ "$bad" != 0 ]; then tail -n 60 "$log"; fi
+  printf '%4ds %s: %d passed, %d failed\n' $((SECONDS - start)) "$name" "$ok" "$bad"
+}
+
+suite "C++ format" cpp_format
+suite "Python format" python_format
+suite "docs" scripts/docs.sh --check
+suite "unit tests" ctest --test-dir build --output-on-failure --exclude-regex '^lit$'
+suite "lit" run_lit
+suite "pytest" .venv/bin/python -m pytest -q -p no:cacheprovider test/python
+suite "demo" .venv/bin/python examples/demo.py
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
