@@ -25,6 +25,7 @@ static void buildTensorStage(OpPassManager &pm) {
   pm.addPass(createConvertOnnxToLnn());
   addCleanup(pm);
   pm.addPass(createConvertLnnToOde());
+  pm.addPass(createConvertOdeToScf());
   pm.addPass(createConvertLnnScanToScf());
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
