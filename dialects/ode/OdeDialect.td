@@ -12,6 +12,7 @@ def Ode_Dialect : Dialect {
     A solve integrates a vector field from one instant to another. The field is a region, the method an attribute; how
     steps become loops is nobody's business but `convert-ode-to-scf`'s. The dialect knows nothing of neural networks.
   }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
   let useDefaultAttributePrinterParser = 1;
   let extraClassDeclaration = "void registerAttributes();";
 }

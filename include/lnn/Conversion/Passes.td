@@ -39,4 +39,31 @@ def ConvertLnnScanToScf : Pass<"convert-lnn-scan-to-scf"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::bufferization::BufferizationDialect",
       "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
+
+def ConvertOdeToScf : Pass<"convert-ode-to-scf"> {
+  let summary = "lower ode.solve to loops over steps";
+  let description = [{
+    A solve with a fixed number of steps becomes an `scf.for` that carries the states; with one step, no loop. The field's body is
+    copied once for each stage that the method needs. A combination of stages is one `linalg.generic` for each state, its
+    sum in ascending order of the stages, a fused multiply-add each. The step `dt / steps` is computed in front of the loop, in time's
+    type. Output times are a loop around it that writes rows into a tensor allocated in front.
+
+    Every explicit tableau and both semilinear schemes are lowered. Adaptive control, implicit schemes, events and status are
+    refused.
+
+    ```mlir
+    %h1 = ode.solve %h0 for %dt method #ode.method<euler, steps = 4> : tensor<8xf32>, f32 { ... }
+    // becomes
+    %step = arith.divf %dt, %cst_4 : f32
+    %h1 = scf.for %i = %c0 to %c4 step %c1 iter_args(%h = %h0) -> (tensor<8xf32>) {
+      ...                                                    // the field at %h
+      %next = linalg.generic ... ins(%h, %k) outs(...) {...} // fma(%step, %k, %h)
+      scf.yield %next : tensor<8xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::arith::ArithDialect",
+      "::mlir::bufferization::BufferizationDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+      "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
 #endif

@@ -1,6 +1,9 @@
 //===- Ode.cpp - the dialect of dynamics ----------------------------------===//
 #include "lnn/Dialect/Ode/Ode.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
 using namespace mlir;
 using namespace lnn::ode;
 

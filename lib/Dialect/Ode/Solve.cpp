@@ -189,7 +189,10 @@ ParseResult SolveOp::parse(OpAsmParser &parser, OperationState &result) {
     return failure();
   MethodAttr method;
   auto &properties = result.getOrAddProperties<Properties>();
-  if (parser.parseKeyword("method") || parser.parseAttribute(method))
+  // Given a type, the attribute's parser leaves the colon behind it to us.
+  if (parser.parseKeyword("method") ||
+      parser.parseCustomAttributeWithFallback(
+          method, parser.getBuilder().getNoneType()))
     return failure();
   properties.method = method;
   if (succeeded(parser.parseOptionalKeyword("reporting")))
