@@ -1,5 +1,5 @@
-"""What the importer reads: functions, weights in every form, subgraphs, states, names. Each model is
-run, and compared with NumPy.
+"""What the importer reads: functions, weights in every form, subgraphs, states, names. The models
+are run, and compared with NumPy.
 """
 
 import os
@@ -324,7 +324,9 @@ def test_names_that_say_nothing(inputs, outputs, words):
 def test_unused_initializers_cost_nothing():
     many = [NH.from_array(np.full(100, i, "f4"), f"w{i}") for i in range(5000)]
     many.append(P(name="odd", dims=[4], data_type=P.INT4, raw_data=b"12"))
-    assert np.array_equal(run(model([H.make_node("Neg", ["x"], ["y"])], IN, OUT, many), x=X)["y"], -X)
+    assert np.array_equal(
+        run(model([H.make_node("Neg", ["x"], ["y"])], IN, OUT, many), x=X)["y"], -X
+    )
 
 
 def test_an_output_that_is_declared_as_another_type():
@@ -337,7 +339,8 @@ def test_sequences_and_optionals_are_refused():
     tensor = onnx.TypeProto(tensor_type=onnx.TypeProto.Tensor(elem_type=P.FLOAT))
     info = onnx.ValueInfoProto(name="x", type=H.make_sequence_type_proto(tensor))
     with pytest.raises(lnnc.UnsupportedError, match="not a tensor"):
-        run(model([H.make_node("SequenceAt", ["x", "i"], ["y"])], [info], OUT))
+        i = NH.from_array(np.array(0), "i")
+        run(model([H.make_node("SequenceAt", ["x", "i"], ["y"])], [info], OUT, [i]))
 
 
 # ---- states
