@@ -28,7 +28,7 @@ def Ode_SolveOp : Ode_Op<"solve", [AttrSizedOperandSegments, RecursiveMemoryEffe
     ```mlir
     // A pendulum over a time of %dt, four Runge-Kutta steps.
     func.func @pendulum(%angle: tensor<?xf32>, %speed: tensor<?xf32>, %dt: f32) -> (tensor<?xf32>, tensor<?xf32>) {
-      %a, %s = ode.solve %angle, %speed for %dt method #ode.method<rk4, steps = 4> : tensor<?xf32>, tensor<?xf32>, f32 {
+      %a, %s = ode.solve %angle, %speed for %dt method <rk4, steps = 4> : tensor<?xf32>, tensor<?xf32>, f32 {
       ^bb0(%t: f32, %q: tensor<?xf32>, %v: tensor<?xf32>):
         %sin = math.sin %q : tensor<?xf32>
         %force = arith.negf %sin : tensor<?xf32>
@@ -51,7 +51,7 @@ def Ode_SolveOp : Ode_Op<"solve", [AttrSizedOperandSegments, RecursiveMemoryEffe
     ```mlir
     // The same decay observed at given times, from time 0.
     func.func @observed(%h: tensor<3xf64>, %times: tensor<?xf64>) -> tensor<?x3xf64> {
-      %y = ode.solve %h at %times method #ode.method<dopri5, steps = 2> : tensor<3xf64>, tensor<?xf64> {
+      %y = ode.solve %h at %times method <dopri5, steps = 2> : tensor<3xf64>, tensor<?xf64> {
       ^bb0(%t: f64, %s: tensor<3xf64>):
         %dh = arith.negf %s : tensor<3xf64>
         ode.yield %dh : tensor<3xf64>

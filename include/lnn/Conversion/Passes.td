@@ -33,9 +33,9 @@ def ConvertLnnToOde : Pass<"convert-lnn-to-ode"> {
     computed at all. f16 and bf16 are computed in f32.
 
     ```mlir
-    %next = lnn.ctrnn %h, %u for %dt method #ode.method<euler, steps = 4> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
+    %next = lnn.ctrnn %h, %u for %dt method <euler, steps = 4> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
     // becomes W u + b, and
-    %next = ode.solve %h for %dt method #ode.method<euler, steps = 4> : tensor<?x4xf32>, f32 {
+    %next = ode.solve %h for %dt method <euler, steps = 4> : tensor<?x4xf32>, f32 {
     ^bb0(%t: f32, %s: tensor<?x4xf32>):
       // R s accumulated on W u + b, then tanh
       ode.yield_semilinear decay %one : f32 drive %act : tensor<?x4xf32> mass %tau : tensor<4xf32>
@@ -74,7 +74,7 @@ def ConvertOdeToScf : Pass<"convert-ode-to-scf"> {
     refused.
 
     ```mlir
-    %h1 = ode.solve %h0 for %dt method #ode.method<euler, steps = 4> : tensor<8xf32>, f32 { ... }
+    %h1 = ode.solve %h0 for %dt method <euler, steps = 4> : tensor<8xf32>, f32 { ... }
     // becomes
     %step = arith.divf %dt, %cst_4 : f32
     %h1 = scf.for %i = %c0 to %c4 step %c1 iter_args(%h = %h0) -> (tensor<8xf32>) {

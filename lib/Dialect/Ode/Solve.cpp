@@ -169,7 +169,7 @@ void SolveOp::getAsmBlockArgumentNames(Region &region,
 // Assembly
 //===----------------------------------------------------------------------===//
 
-// %h1 = ode.solve %h0 for %dt from %t0 method #ode.method<...> reporting : types
+// %h1 = ode.solve %h0 for %dt from %t0 method <...> reporting : types
 //   { field } event { ... } attributes {...}
 // The types are the states', then that of dt or times; start has the time's.
 ParseResult SolveOp::parse(OpAsmParser &parser, OperationState &result) {
@@ -189,10 +189,11 @@ ParseResult SolveOp::parse(OpAsmParser &parser, OperationState &result) {
     return failure();
   MethodAttr method;
   auto &properties = result.getOrAddProperties<Properties>();
-  // Given a type, the attribute's parser leaves the colon behind it to us.
+  // Written without its prefix: the general parser would take the colon behind
+  // it for the attribute's.
   if (parser.parseKeyword("method") ||
-      parser.parseCustomAttributeWithFallback(
-          method, parser.getBuilder().getNoneType()))
+      !(method = dyn_cast_or_null<MethodAttr>(
+            MethodAttr::parse(parser, Type()))))
     return failure();
   properties.method = method;
   if (succeeded(parser.parseOptionalKeyword("reporting")))
@@ -248,7 +249,8 @@ void SolveOp::print(OpAsmPrinter &p) {
     << (getDt() ? getDt() : getTimes());
   if (getStart())
     p << " from " << getStart();
-  p << " method " << getMethod();
+  p << " method ";
+  getMethod().print(p);
   if (getReporting())
     p << " reporting";
   p << " : ";

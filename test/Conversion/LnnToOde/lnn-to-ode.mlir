@@ -53,7 +53,7 @@ func.func @masked(%x: tensor<?x2xf32>, %h: tensor<?x2xf32>) -> tensor<?x2xf32> {
 // CHECK: ode.yield_semilinear decay %{{.*}} : f32 drive %{{.*}} : tensor<?x4xf32> mass %arg5 : tensor<4xf32>
 func.func @ctrnn(%h: tensor<?x4xf32>, %u: tensor<?x3xf32>, %dt: f32, %w: tensor<3x4xf32>, %r: tensor<4x4xf32>, %tau: tensor<4xf32>,
                  %b: tensor<4xf32>) -> tensor<?x4xf32> {
-  %next = lnn.ctrnn %h, %u for %dt method #ode.method<rk4, steps = 2> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
+  %next = lnn.ctrnn %h, %u for %dt method <rk4, steps = 2> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
       : tensor<?x4xf32>, tensor<?x3xf32>, f32
   return %next : tensor<?x4xf32>
 }

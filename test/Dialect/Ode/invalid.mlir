@@ -3,7 +3,7 @@
 // The parser's own: lengths of lists of types, and what a method is made of.
 func.func @types(%h: tensor<3xf32>, %dt: f32) {
   // expected-error @+1 {{expected 2 types, those of the states and that of the interval, not 1}}
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<3xf32> {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<3xf32> {
   }
 }
 
@@ -98,7 +98,7 @@ func.func @solve_c2(%h: tensor<3xf32>) {
 
 func.func @solve_c3(%h: tensor<3xf32>, %times: tensor<f32>) {
   // expected-error @+1 {{the output times need a leading dimension, and are 'tensor<f32>'}}
-  %y = ode.solve %h at %times method #ode.method<rk4, steps = 4> : tensor<3xf32>, tensor<f32> {
+  %y = ode.solve %h at %times method <rk4, steps = 4> : tensor<3xf32>, tensor<f32> {
   ^bb0(%t: f32, %s: tensor<3xf32>):
     ode.yield %s : tensor<3xf32>
   }
@@ -120,7 +120,7 @@ func.func @solve_c4(%h: tensor<3xf32>, %dt: f32, %t0: f64) {
 
 func.func @solve_c5(%h: tensor<4x3xf32>, %dt: tensor<3xf32>) {
   // expected-error @+1 {{time of type 'tensor<3xf32>' does not broadcast to the leading dimensions of state 0, 'tensor<4x3xf32>'}}
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<4x3xf32>, tensor<3xf32> {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<4x3xf32>, tensor<3xf32> {
   ^bb0(%t: tensor<3xf32>, %s: tensor<4x3xf32>):
     ode.yield %s : tensor<4x3xf32>
   }
@@ -131,7 +131,7 @@ func.func @solve_c5(%h: tensor<4x3xf32>, %dt: tensor<3xf32>) {
 
 func.func @solve_c5_rank(%h: tensor<4x1xf32>, %k: tensor<4xf32>, %dt: tensor<4x1xf32>) {
   // expected-error @+1 {{time of type 'tensor<4x1xf32>' does not broadcast to the leading dimensions of state 1, 'tensor<4xf32>'}}
-  %y:2 = ode.solve %h, %k for %dt method #ode.method<rk4, steps = 4> : tensor<4x1xf32>, tensor<4xf32>, tensor<4x1xf32> {
+  %y:2 = ode.solve %h, %k for %dt method <rk4, steps = 4> : tensor<4x1xf32>, tensor<4xf32>, tensor<4x1xf32> {
   ^bb0(%t: tensor<4x1xf32>, %s: tensor<4x1xf32>, %r: tensor<4xf32>):
     ode.yield %s, %r : tensor<4x1xf32>, tensor<4xf32>
   }
@@ -142,7 +142,7 @@ func.func @solve_c5_rank(%h: tensor<4x1xf32>, %k: tensor<4xf32>, %dt: tensor<4x1
 
 func.func @solve_c6(%h: tensor<3xf32>, %dt: f32) {
   // expected-error @+1 {{the field must have 2 arguments, the time and the states, not 1}}
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<3xf32>, f32 {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<3xf32>, f32 {
   ^bb0(%s: tensor<3xf32>):
     ode.yield %s : tensor<3xf32>
   }
@@ -153,7 +153,7 @@ func.func @solve_c6(%h: tensor<3xf32>, %dt: f32) {
 
 func.func @solve_c6_type(%h: tensor<3xf32>, %dt: f32) {
   // expected-error @+1 {{the field's argument 0 must be 'f32', not 'f64'}}
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<3xf32>, f32 {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<3xf32>, f32 {
   ^bb0(%t: f64, %s: tensor<3xf32>):
     ode.yield %s : tensor<3xf32>
   }
@@ -164,7 +164,7 @@ func.func @solve_c6_type(%h: tensor<3xf32>, %dt: f32) {
 
 func.func @solve_c6_event(%h: tensor<3xf32>, %dt: f32) {
   // expected-error @+1 {{event 0's argument 1 must be 'tensor<3xf32>', not 'tensor<4xf32>'}}
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<3xf32>, f32 {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<3xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<3xf32>):
     ode.yield %s : tensor<3xf32>
   } event {
@@ -177,7 +177,7 @@ func.func @solve_c6_event(%h: tensor<3xf32>, %dt: f32) {
 // -----
 
 func.func @solve_c7(%h: tensor<3xf32>, %dt: f32) {
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<3xf32>, f32 {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<3xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<3xf32>):
     // expected-error @+1 {{needs one derivative for each of the 1 states, not 2}}
     ode.yield %s, %s : tensor<3xf32>, tensor<3xf32>
@@ -188,7 +188,7 @@ func.func @solve_c7(%h: tensor<3xf32>, %dt: f32) {
 // -----
 
 func.func @solve_c7_type(%h: tensor<3xf32>, %dt: f32, %dh: tensor<4xf32>) {
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<3xf32>, f32 {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<3xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<3xf32>):
     // expected-error @+1 {{derivative 0 must be of the state's type 'tensor<3xf32>', not 'tensor<4xf32>'}}
     ode.yield %dh : tensor<4xf32>
@@ -200,7 +200,7 @@ func.func @solve_c7_type(%h: tensor<3xf32>, %dt: f32, %dh: tensor<4xf32>) {
 
 func.func @solve_c7_end(%h: tensor<3xf32>, %dt: f32) {
   // expected-error @+1 {{the field must end in ode.yield or ode.yield_semilinear, not ode.event}}
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<3xf32>, f32 {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<3xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<3xf32>):
     ode.event any %t : f32
   }
@@ -210,7 +210,7 @@ func.func @solve_c7_end(%h: tensor<3xf32>, %dt: f32) {
 // -----
 
 func.func @solve_c7_drive(%h: tensor<2x3xf32>, %dt: f32, %b: tensor<2xf32>) {
-  %y = ode.solve %h for %dt method #ode.method<semi_implicit, steps = 4> : tensor<2x3xf32>, f32 {
+  %y = ode.solve %h for %dt method <semi_implicit, steps = 4> : tensor<2x3xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<2x3xf32>):
     // expected-error @+1 {{drive 0 of type 'tensor<2xf32>' does not broadcast to the state's 'tensor<2x3xf32>'}}
     ode.yield_semilinear decay %s : tensor<2x3xf32> drive %b : tensor<2xf32>
@@ -221,7 +221,7 @@ func.func @solve_c7_drive(%h: tensor<2x3xf32>, %dt: f32, %b: tensor<2xf32>) {
 // -----
 
 func.func @solve_c7_element(%h: tensor<3xf32>, %dt: f32, %a: f64) {
-  %y = ode.solve %h for %dt method #ode.method<semi_implicit, steps = 4> : tensor<3xf32>, f32 {
+  %y = ode.solve %h for %dt method <semi_implicit, steps = 4> : tensor<3xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<3xf32>):
     // expected-error @+1 {{decay 0 of type 'f64' does not broadcast to the state's 'tensor<3xf32>'}}
     ode.yield_semilinear decay %a : f64 drive %s : tensor<3xf32>
@@ -232,7 +232,7 @@ func.func @solve_c7_element(%h: tensor<3xf32>, %dt: f32, %a: f64) {
 // -----
 
 func.func @solve_c7_mass(%h: tensor<3xf32>, %dt: f32) {
-  %y:2 = ode.solve %h, %h for %dt method #ode.method<semi_implicit, steps = 4> : tensor<3xf32>, tensor<3xf32>, f32 {
+  %y:2 = ode.solve %h, %h for %dt method <semi_implicit, steps = 4> : tensor<3xf32>, tensor<3xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<3xf32>, %r: tensor<3xf32>):
     // expected-error @+1 {{needs one mass for each of the 2 states, not 1}}
     ode.yield_semilinear decay %t, %t : f32, f32 drive %t, %t : f32, f32 mass %t : f32
@@ -244,7 +244,7 @@ func.func @solve_c7_mass(%h: tensor<3xf32>, %dt: f32) {
 
 func.func @solve_c8(%h: tensor<3xf32>, %dt: f32) {
   // expected-error @+1 {{the scheme 'exponential_euler' needs a semilinear field: end it in ode.yield_semilinear, or use a Runge-Kutta scheme}}
-  %y = ode.solve %h for %dt method #ode.method<exponential_euler, steps = 4> : tensor<3xf32>, f32 {
+  %y = ode.solve %h for %dt method <exponential_euler, steps = 4> : tensor<3xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<3xf32>):
     ode.yield %s : tensor<3xf32>
   }
@@ -254,7 +254,7 @@ func.func @solve_c8(%h: tensor<3xf32>, %dt: f32) {
 // -----
 
 func.func @solve_c9(%h: tensor<4xf32>, %dt: tensor<4xf32>, %g: f32) {
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<4xf32>, tensor<4xf32> {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<4xf32>, tensor<4xf32> {
   ^bb0(%t: tensor<4xf32>, %s: tensor<4xf32>):
     ode.yield %s : tensor<4xf32>
   } event {
@@ -268,7 +268,7 @@ func.func @solve_c9(%h: tensor<4xf32>, %dt: tensor<4xf32>, %g: f32) {
 // -----
 
 func.func @solve_c9_jump(%h: tensor<4xf32>, %dt: f32) {
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<4xf32>, f32 {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<4xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<4xf32>):
     ode.yield %s : tensor<4xf32>
   } event {
@@ -283,7 +283,7 @@ func.func @solve_c9_jump(%h: tensor<4xf32>, %dt: f32) {
 
 func.func @solve_c9_end(%h: tensor<4xf32>, %dt: f32) {
   // expected-error @+1 {{an event's region must end in ode.event, not ode.yield}}
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<4xf32>, f32 {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<4xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<4xf32>):
     ode.yield %s : tensor<4xf32>
   } event {
@@ -296,7 +296,7 @@ func.func @solve_c9_end(%h: tensor<4xf32>, %dt: f32) {
 // -----
 
 func.func @event_e1(%h: tensor<4xf32>, %dt: f32) {
-  %y = ode.solve %h for %dt method #ode.method<rk4, steps = 4> : tensor<4xf32>, f32 {
+  %y = ode.solve %h for %dt method <rk4, steps = 4> : tensor<4xf32>, f32 {
   ^bb0(%t: f32, %s: tensor<4xf32>):
     ode.yield %s : tensor<4xf32>
   } event {

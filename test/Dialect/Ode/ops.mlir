@@ -3,9 +3,9 @@
 
 // CHECK-LABEL: func.func @two_states
 func.func @two_states(%angle: tensor<?xf32>, %speed: tensor<?xf32>, %dt: f32) -> (tensor<?xf32>, tensor<?xf32>) {
-  // CHECK: %{{.*}}:2 = ode.solve %{{.*}}, %{{.*}} for %{{.*}} method #ode.method<rk4, steps = 4> : tensor<?xf32>, tensor<?xf32>, f32 {
+  // CHECK: %{{.*}}:2 = ode.solve %{{.*}}, %{{.*}} for %{{.*}} method <rk4, steps = 4> : tensor<?xf32>, tensor<?xf32>, f32 {
   // CHECK-NEXT: ^bb0(%[[T:.*]]: f32, %[[Q:.*]]: tensor<?xf32>, %[[V:.*]]: tensor<?xf32>):
-  %a, %s = ode.solve %angle, %speed for %dt method #ode.method<rk4, steps = 4> : tensor<?xf32>, tensor<?xf32>, f32 {
+  %a, %s = ode.solve %angle, %speed for %dt method <rk4, steps = 4> : tensor<?xf32>, tensor<?xf32>, f32 {
   ^bb0(%t: f32, %q: tensor<?xf32>, %v: tensor<?xf32>):
     %sin = math.sin %q : tensor<?xf32>
     %force = arith.negf %sin : tensor<?xf32>
@@ -18,7 +18,7 @@ func.func @two_states(%angle: tensor<?xf32>, %speed: tensor<?xf32>, %dt: f32) ->
 // CHECK-LABEL: func.func @per_sample
 func.func @per_sample(%h: tensor<?x19xf32>, %dt: tensor<?x1xf32>, %t0: tensor<?x1xf32>, %a: tensor<?x19xf32>, %b: tensor<19xf32>,
                       %c: f32) -> tensor<?x19xf32> {
-  // CHECK: ode.solve %{{.*}} for %{{.*}} from %{{.*}} method #ode.method<semi_implicit, steps = 6> : tensor<?x19xf32>, tensor<?x1xf32> {
+  // CHECK: ode.solve %{{.*}} for %{{.*}} from %{{.*}} method <semi_implicit, steps = 6> : tensor<?x19xf32>, tensor<?x1xf32> {
   %next = ode.solve %h for %dt from %t0 method <semi_implicit, steps = 6> : tensor<?x19xf32>, tensor<?x1xf32> {
   ^bb0(%t: tensor<?x1xf32>, %s: tensor<?x19xf32>):
     // CHECK: ode.yield_semilinear decay %{{.*}} : tensor<?x19xf32> drive %{{.*}} : tensor<19xf32> mass %{{.*}} : f32
@@ -29,7 +29,7 @@ func.func @per_sample(%h: tensor<?x19xf32>, %dt: tensor<?x1xf32>, %t0: tensor<?x
 
 // CHECK-LABEL: func.func @without_mass
 func.func @without_mass(%h: tensor<4xf64>, %k: tensor<2x4xf64>, %dt: f64, %a: f64) -> (tensor<4xf64>, tensor<2x4xf64>) {
-  %next:2 = ode.solve %h, %k for %dt method #ode.method<exponential_euler, steps = 1> : tensor<4xf64>, tensor<2x4xf64>, f64 {
+  %next:2 = ode.solve %h, %k for %dt method <exponential_euler, steps = 1> : tensor<4xf64>, tensor<2x4xf64>, f64 {
   ^bb0(%t: f64, %s: tensor<4xf64>, %r: tensor<2x4xf64>):
     // CHECK: ode.yield_semilinear decay %{{.*}}, %{{.*}} : f64, tensor<4xf64> drive %{{.*}}, %{{.*}} : f64, tensor<2x4xf64>{{$}}
     ode.yield_semilinear decay %a, %s : f64, tensor<4xf64> drive %t, %r : f64, tensor<2x4xf64>
@@ -39,9 +39,9 @@ func.func @without_mass(%h: tensor<4xf64>, %k: tensor<2x4xf64>, %dt: f64, %a: f6
 
 // CHECK-LABEL: func.func @events
 func.func @events(%height: tensor<1xf64>, %speed: tensor<1xf64>, %times: tensor<10xf64>, %t0: f64) -> (tensor<10x1xf64>, i32, f64) {
-  // CHECK: %{{.*}}:4 = ode.solve %{{.*}}, %{{.*}} at %{{.*}} from %{{.*}} method #ode.method<dopri5, rtol = 1.0e-6, atol = 1.0e-8, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
+  // CHECK: %{{.*}}:4 = ode.solve %{{.*}}, %{{.*}} at %{{.*}} from %{{.*}} method <dopri5, rtol = 1.0e-6, atol = 1.0e-8, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
   %x, %v, %status, %reached = ode.solve %height, %speed at %times from %t0
-      method #ode.method<dopri5, rtol = 1.0e-6, atol = 1.0e-8, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
+      method <dopri5, rtol = 1.0e-6, atol = 1.0e-8, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
   ^bb0(%t: f64, %h: tensor<1xf64>, %w: tensor<1xf64>):
     %g = arith.constant dense<-9.81> : tensor<1xf64>
     ode.yield %w, %g : tensor<1xf64>, tensor<1xf64>
@@ -65,7 +65,7 @@ func.func @events(%height: tensor<1xf64>, %speed: tensor<1xf64>, %times: tensor<
 // One grid of output times for each trajectory; status for each.
 // CHECK-LABEL: func.func @grid_per_sample
 func.func @grid_per_sample(%h: tensor<?x3xf32>, %times: tensor<5x?x1xf32>) -> (tensor<5x?x3xf32>, tensor<?x1xi32>, tensor<?x1xf32>) {
-  %y, %status, %reached = ode.solve %h at %times method #ode.method<euler, steps = 1> reporting : tensor<?x3xf32>, tensor<5x?x1xf32> {
+  %y, %status, %reached = ode.solve %h at %times method <euler, steps = 1> reporting : tensor<?x3xf32>, tensor<5x?x1xf32> {
   ^bb0(%t: tensor<?x1xf32>, %s: tensor<?x3xf32>):
     ode.yield %s : tensor<?x3xf32>
   }
