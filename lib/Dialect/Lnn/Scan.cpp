@@ -312,8 +312,6 @@ struct DropUnneeded : OpRewritePattern<ScanOp> {
     for (unsigned i : needed.states.set_bits())
       results.set(scan.getNumOutputs() + i);
     SmallVector<Value> old = kept(scan.getResults(), results);
-    // What isn't needed is read by dead operations alone, or by yields that go with it.
-    removeDeadOps(scan, needed, rewriter);
     auto next = ScanOp::create(rewriter, scan.getLoc(), ValueRange(old).getTypes(), scan.getLength(),
                                kept(scan.getInputs(), needed.inputs), kept(scan.getInits(), needed.states),
                                kept(scan.getDims(), needed.inputs), kept(scan.getReverse(), needed.inputs),
@@ -324,6 +322,11 @@ struct DropUnneeded : OpRewritePattern<ScanOp> {
                          kept(yield.getStates(), needed.states));
     rewriter.eraseOp(yield);
     Block &body = scan.getBody().front();
+    // What isn't needed is read by dead operations alone.
+    SmallVector<Operation *> ops = llvm::map_to_vector(body.without_terminator(), [](Operation &op) { return &op; });
+    for (Operation *op : llvm::reverse(ops))
+      if (op->use_empty() && isMemoryEffectFree(op))
+        rewriter.eraseOp(op);
     unsigned inputs = needed.inputs.size();
     for (unsigned i = body.getNumArguments(); i-- > 1;)
       if (!(i > inputs ? needed.states.test(i - 1 - inputs) : needed.inputs.test(i - 1)))
@@ -333,37 +336,6 @@ struct DropUnneeded : OpRewritePattern<ScanOp> {
       rewriter.replaceAllUsesWith(from, to);
     rewriter.eraseOp(scan);
     return success();
-  }
-
-  /// Erases, from the end, pure operations that only dead ones and dropped yields use.
-  static void removeDeadOps(ScanOp scan, const Needed &needed, PatternRewriter &rewriter) {
-    auto yield = yieldOf(scan);
-    // A dropped yield keeps its operand alive: let it yield something that outlives the sweep.
-    for (unsigned i = 0; i < needed.states.size(); ++i)
-      if (!needed.states.test(i))
-        rewriter.modifyOpInPlace(yield, [&] { yield.getStatesMutable()[i].set(scan.getInits()[i]); });
-    SmallVector<Operation *> dead;
-    DenseSet<Value> dropped;
-    for (unsigned i = 0; i < needed.outputs.size(); ++i)
-      if (!needed.outputs.test(i))
-        dropped.insert(yield.getOutputs()[i]);
-    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(scan.getBody().front().without_terminator()))) {
-      bool unused = isMemoryEffectFree(&op) && llvm::all_of(op.getUsers(), [&](Operation *user) {
-                      return user == yield.getOperation() && isDroppedOutput(yield, needed, op.getResults());
-                    });
-      if (!unused)
-        continue;
-      op.dropAllUses();
-      rewriter.eraseOp(&op);
-    }
-  }
-
-  /// True where the yield hands these values out only as outputs that are dropped.
-  static bool isDroppedOutput(lnn::YieldOp yield, const Needed &needed, ResultRange values) {
-    for (auto [i, operand] : llvm::enumerate(yield->getOperands()))
-      if (llvm::is_contained(values, operand) && (i >= needed.outputs.size() || needed.outputs.test(i)))
-        return false;
-    return true;
   }
 };
 
