@@ -167,10 +167,11 @@ def run_all(tests: list[Test], jobs: int = 2, limit: float = 30, show: Any = Non
     while busy:
         ready = multiprocessing.connection.wait([w.pipe for w in busy], timeout=0.5)
         for worker in list(busy):
+            index = worker.index
             if worker.pipe in ready:
                 busy.remove(worker)
                 try:
-                    results[worker.index] = worker.pipe.recv()
+                    results[index] = worker.pipe.recv()
                 except (EOFError, OSError):
                     worker.process.join()
                     replace(worker, "CRASHED", f"exit code {worker.process.exitcode}")
@@ -182,7 +183,7 @@ def run_all(tests: list[Test], jobs: int = 2, limit: float = 30, show: Any = Non
             else:
                 continue
             if show:
-                show(results[worker.index])
+                show(results[index])
     return [results[i] for i in range(len(tests))]
 
 
