@@ -25,7 +25,7 @@ function(lnn_tablegen target td)
     get_filename_component(dir ${out} DIRECTORY)
     file(MAKE_DIRECTORY ${dir})
     add_custom_command(OUTPUT ${out}
-      COMMAND ${LNN_MLIR_TBLGEN} ${flag_list} ${PROJECT_SOURCE_DIR}/${td} -I ${PROJECT_SOURCE_DIR}
+      COMMAND ${LNN_MLIR_TBLGEN} --write-if-changed ${flag_list} ${PROJECT_SOURCE_DIR}/${td} -I ${PROJECT_SOURCE_DIR}
               -I ${PROJECT_SOURCE_DIR}/dialects -I ${PROJECT_SOURCE_DIR}/include -I ${MLIR_INCLUDE_DIRS} -o ${out}
       DEPENDS ${all_td} COMMENT "TableGen ${output}")
     list(APPEND outputs ${out})
@@ -42,7 +42,9 @@ else()
   set(precompile_default OFF) # GCC gains less, and ccache then needs more of it
 endif()
 option(LNN_PRECOMPILE_HEADERS "Compile MLIR's headers once" ${precompile_default})
-set(LNN_COMPILER_FLAGS -fno-exceptions -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
+# See the header: GCC names traits otherwise than Clang, which the packaged libraries are built with.
+set(LNN_TRAIT_IDS "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:SHELL:-include ${PROJECT_SOURCE_DIR}/include/lnn/Support/TraitIds.h>")
+set(LNN_COMPILER_FLAGS -fno-exceptions -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers ${LNN_TRAIT_IDS})
 if(LNN_PRECOMPILE_HEADERS)
   file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/LnnHeaders.cpp CONTENT "// Nothing but the precompiled headers.\n")
   add_library(LnnHeaders OBJECT ${PROJECT_BINARY_DIR}/LnnHeaders.cpp)

@@ -6,6 +6,7 @@ include "lnn/LnnDialect.td"
 include "mlir/IR/OpAsmInterface.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/LoopLikeInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 //===----------------------------------------------------------------------===//
@@ -16,6 +17,7 @@ class Lnn_UnaryOp<string mnemonic> : Lnn_Op<mnemonic, [Pure, SameOperandsAndResu
   let arguments = (ins FloatLike:$operand);
   let results = (outs FloatLike:$result);
   let assemblyFormat = "$operand attr-dict `:` type($result)";
+  let hasFolder = 1;
 }
 
 def Lnn_SigmoidOp : Lnn_UnaryOp<"sigmoid"> {
@@ -55,30 +57,56 @@ def Lnn_CheckOp : Lnn_Op<"check", []> {
 //===----------------------------------------------------------------------===//
 
 def Lnn_ScanOp : Lnn_Op<"scan", [SingleBlockImplicitTerminator<"YieldOp">, RecursiveMemoryEffects,
-    AttrSizedOperandSegments]> {
+    AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<LoopLikeOpInterface, ["getYieldedValuesMutable", "getRegionIterArgs", "getLoopResults"]>,
+    DeclareOpInterfaceMethods<RegionBranchOpInterface, ["getEntrySuccessorOperands"]>]> {
   let summary = "run a body over a time axis with carried states";
   let description = [{
     Runs its body once for each of `length` time steps, ascending. The body's arguments are the step's number (`index`),
     one slice of each input (the input without its dimension `dims[i]`, at the step's number, or counted from the end
     where `reverse[i]`), and the states. The body yields the step's outputs, each stacked along `out_dims[i]` (from the end
     where `out_reverse[i]`), and the next states. Results are the stacked outputs, then the last states. As ONNX Scan and
-    `lax.scan`.
+    `lax.scan`. Inputs must have `length` steps.
+
+    ```mlir
+    func.func @sum(%x: tensor<?x4xf32>, %h0: tensor<4xf32>, %n: index) -> (tensor<?x4xf32>, tensor<4xf32>) {
+      %y, %hn = lnn.scan %t of %n over (%xt = %x dim 0) carrying (%h = %h0) stacking (dim 0)
+          : (tensor<?x4xf32>, tensor<4xf32>) -> (tensor<?x4xf32>, tensor<4xf32>) {
+        %next = linalg.add ins(%h, %xt : tensor<4xf32>, tensor<4xf32>) outs(%h : tensor<4xf32>) -> tensor<4xf32>
+        lnn.yield %next : tensor<4xf32> carrying %next : tensor<4xf32>
+      }
+      return %y, %hn : tensor<?x4xf32>, tensor<4xf32>
+    }
+    ```
+
+    Constraints:
+    * (C1) `dims` and `reverse` have an entry for each input, `out_dims` and `out_reverse` one for each stacked output; each is a dimension
+      of its tensor; inputs of known length agree with each other, and with `length` where it is a constant.
+    * (C2) the body takes an index, the slices and the states, of the types that follow.
+    * (C3) the results are the stacked outputs and the last states; a state keeps its type; a yielded output is the slice of its result.
   }];
   let arguments = (ins Index:$length, Variadic<AnyRankedTensor>:$inputs, Variadic<AnyType>:$inits,
       DenseI64ArrayAttr:$dims, DenseBoolArrayAttr:$reverse,
       DenseI64ArrayAttr:$out_dims, DenseBoolArrayAttr:$out_reverse);
   let results = (outs Variadic<AnyType>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = [{
-    $length (`over` `(` $inputs^ `:` type($inputs) `)`)? (`carrying` `(` $inits^ `:` type($inits) `)`)?
-    attr-dict-with-keyword `->` `(` type($results) `)` $body
-  }];
+  let hasCustomAssemblyFormat = 1;
+  let hasRegionVerifier = 1;
+  let hasVerifier = 1;
+  let hasCanonicalizer = 1;
   let extraClassDeclaration = [{
     unsigned getNumOutputs() { return getOutDims().size(); }
+    ::mlir::BlockArgument getStep() { return getBody().getArgument(0); }
+    /// The slices of the inputs, and the states, as the body sees them.
+    ::mlir::Block::BlockArgListType getSlices() { return getBody().getArguments().slice(1, getInputs().size()); }
+    ::mlir::Block::BlockArgListType getStates() { return getBody().getArguments().drop_front(1 + getInputs().size()); }
+    /// The type of a slice along that dimension.
+    static ::mlir::RankedTensorType sliceType(::mlir::RankedTensorType type, int64_t dim);
   }];
 }
 
-def Lnn_YieldOp : Lnn_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"ScanOp">, AttrSizedOperandSegments]> {
+def Lnn_YieldOp : Lnn_Op<"yield", [Pure, Terminator, HasParent<"ScanOp">, AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<RegionBranchTerminatorOpInterface>]> {
   let summary = "a step's outputs and the next states";
   let arguments = (ins Variadic<AnyType>:$outputs, Variadic<AnyType>:$states);
   let builders = [OpBuilder<(ins), [{ build($_builder, $_state, mlir::ValueRange(), mlir::ValueRange()); }]>];

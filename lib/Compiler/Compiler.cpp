@@ -131,6 +131,20 @@ LogicalResult Compilation::pairStates(ModuleOp module) {
   return success();
 }
 
+/// How deep a text's brackets are nested, if none is in a string: MLIR's parser takes stack for each.
+size_t nesting(StringRef text) {
+  size_t depth = 0, deepest = 0;
+  char before = 0;
+  for (char c : text) {
+    if (StringRef("([{<").contains(c))
+      deepest = std::max(deepest, ++depth);
+    else if (StringRef(")]}>").contains(c) && depth && !(c == '>' && before == '-'))
+      --depth;
+    before = c;
+  }
+  return deepest;
+}
+
 OwningOpRef<ModuleOp> Compilation::read(MLIRContext &context) {
 #ifdef LNN_HAVE_IMPORT
   if (onnx::looksLikeOnnx(bytes)) {
@@ -145,6 +159,8 @@ OwningOpRef<ModuleOp> Compilation::read(MLIRContext &context) {
     return module;
   }
 #endif
+  if (nesting(bytes) > 1000)
+    return fail(ErrorKind::Compile, "the text is nested too deeply to be read"), nullptr;
   ParserConfig config(&context);
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(bytes, config, options.name.empty() ? "model" : options.name);
   if (!module)
@@ -180,7 +196,12 @@ void Compilation::run() {
   DialectRegistry registry;
   registerAllDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  unsigned errors = 0, notSupported = 0;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
+      ++errors;
+      notSupported += StringRef(diagnostic.str()).contains("not supported:");
+    }
     append(result.diagnostics, diagnostic);
     return success();
   });
@@ -195,7 +216,8 @@ void Compilation::run() {
   applyDefaultTimingPassManagerCLOptions(pm);
   target->buildPipeline(pm, targetOptions);
   if (failed(pm.run(*module)))
-    return failFromDiagnostics(ErrorKind::Compile, "lowering");
+    return failFromDiagnostics(errors && errors == notSupported ? ErrorKind::Unsupported : ErrorKind::Compile,
+                               "lowering");
   emit(*module, *target, targetOptions, *kind);
 }
 

@@ -41,7 +41,7 @@ private:
   DenseMap<const DimNode *, Value> atEntry; // sizes computed at the entry
   DenseMap<const DimNode *, Value> bound;   // symbols that data gave
   Operation *entry = nullptr;               // sizes go in front of it
-  bool missingSize = false;
+  bool missingSize = false, anyFailed = false;
 
   void argumentSizes();
   bool isKnownAtEntry(Dim dim);
@@ -51,6 +51,7 @@ private:
   Value valueOf(Value original);
   LogicalResult expandBlock(Block &block);
   LogicalResult expandNode(NodeOp node);
+  void standIn(NodeOp node);
 };
 
 class ExpandContextImpl : public ExpandContext {
@@ -155,9 +156,10 @@ Value Converter::build(OpBuilder &at, Dim dim, Location loc) {
   if (node->kind == DimNode::Constant)
     return arith::ConstantIndexOp::create(at, loc, node->value);
   if (node->kind == DimNode::Symbol) {
+    if (!missingSize && !anyFailed) // what follows from one error is none
+      emitError(loc) << "not supported: the size " << dim.str()
+                     << " is not known before the data is";
     missingSize = true;
-    emitError(loc) << "not supported: the size " << dim.str()
-                   << " is not known before the data is";
     return arith::ConstantIndexOp::create(at, loc, 1);
   }
   Value lhs = build(at, Dim(node->lhs), loc),
@@ -248,11 +250,26 @@ LogicalResult Converter::expandNode(NodeOp node) {
   return success();
 }
 
+/// Values in the place of a node's that was not expanded, so that the nodes
+/// behind it are looked at too. The conversion has failed; they never run.
+void Converter::standIn(NodeOp node) {
+  for (Value result : node.getOutputs())
+    if (!isa<NoneType>(result.getType()))
+      converted[result] =
+          UnrealizedConversionCastOp::create(
+              b, node.getLoc(), convertedType(analysis.info(result)),
+              ValueRange())
+              .getResult(0);
+}
+
 LogicalResult Converter::expandBlock(Block &block) {
   SmallVector<NodeOp> nodes(block.getOps<NodeOp>());
   for (NodeOp node : nodes)
-    if (failed(expandNode(node)))
-      return failure();
+    if (failed(expandNode(node))) {
+      anyFailed = true;
+      missingSize = false;
+      standIn(node);
+    }
   return success();
 }
 
@@ -269,13 +286,14 @@ LogicalResult Converter::run() {
   argumentSizes();
   Operation *terminator = block.getTerminator();
   SmallVector<Operation *> old;
-  for (Operation &op : llvm::make_early_inc_range(block))
+  for (Operation &op : llvm::make_early_inc_range(
+           llvm::make_range(entry->getIterator(), block.end())))
     if (isa<NodeOp, onnx::NoneOp>(op))
       old.push_back(&op);
-    else if (isa<arith::ConstantOp>(op))
+    else if (isa<arith::ConstantOp>(op) && entry->isBeforeInBlock(&op))
       op.moveBefore(entry);
   b.setInsertionPoint(terminator);
-  if (failed(expandBlock(block)))
+  if (failed(expandBlock(block)) || anyFailed)
     return failure();
   for (OpOperand &operand : terminator->getOpOperands()) {
     const ValueInfo &info = analysis.info(operand.get());

@@ -1,6 +1,7 @@
 //===- Lnn.cpp - the dialect of networks ----------------------------------===//
 #include "lnn/Dialect/Lnn/Lnn.h"
 
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 
 using namespace mlir;
@@ -15,6 +16,8 @@ void LnnDialect::initialize() {
 #define GET_OP_LIST
 #include "lnn/Dialect/Lnn/LnnOps.cpp.inc"
       >();
+  registerCells();
+  registerAttributes();
 }
 
 Operation *LnnDialect::materializeConstant(OpBuilder &builder, Attribute value,

@@ -2,6 +2,7 @@
 #include "lnn/Frontend/Onnx/Analysis.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace lnn::onnx;
@@ -10,7 +11,15 @@ static const ValueInfo nothing;
 
 const ValueInfo &Analysis::info(Value value) const {
   auto it = infos.find(value);
-  return it == infos.end() ? nothing : it->second;
+  return it == infos.end() ? nothing : *it->second;
+}
+
+void Analysis::setInfo(Value value, ValueInfo info) {
+  std::unique_ptr<ValueInfo> &slot = infos[value];
+  if (slot)
+    *slot = std::move(info);
+  else
+    slot = std::make_unique<ValueInfo>(std::move(info));
 }
 
 ValueInfo Analysis::infoOfConstant(ElementsAttr attr) {
@@ -76,7 +85,7 @@ LogicalResult Analysis::inferBody(Region &body, ArrayRef<ValueInfo> arguments,
     return failure();
   }
   for (auto [argument, info] : llvm::zip(block.getArguments(), arguments)) {
-    infos[argument] = info;
+    setInfo(argument, info);
     SmallVector<int64_t> shape;
     for (Dim d : info.dims)
       shape.push_back(d.isConst() ? d.value() : ShapedType::kDynamic);
@@ -132,77 +141,135 @@ SmallVector<std::string> lnn::onnx::dependsOn(Operation *op) {
   return names;
 }
 
-/// Why the operator has no row: unknown, or not in this opset; with the inputs that it depends on.
-static void reportMissing(NodeOp node, bool known) {
-  NodeView view(node);
+//===----------------------------------------------------------------------===//
+// What is not known
+//===----------------------------------------------------------------------===//
+
+// As many nodes are reported one by one; of more the number is.
+static constexpr unsigned kMaxReported = 200;
+
+static std::string operatorName(NodeOp node) {
+  std::string domain = node.getDomain() ? node.getDomain()->str() + "." : "";
+  return domain + node.getOpType().str();
+}
+
+/// Why the operator has no row: unknown, or not in this opset; with the inputs
+/// that it depends on.
+void Analysis::reportMissing(NodeOp node, bool known) {
+  if (++missing > kMaxReported) {
+    ++beyond[operatorName(node)];
+    return;
+  }
   SmallVector<std::string> inputs = dependsOn(node);
   std::string depends =
       inputs.empty() ? "; it depends on constants alone"
                      : "; it depends on input" +
                            std::string(inputs.size() > 1 ? "s '" : " '") +
                            llvm::join(inputs, "', '") + "'";
-  (void)view.unsupported(
-      (known ? Twine("operator ") + node.getOpType() +
-                   " is not known in this opset"
-             : Twine("operator ") +
-                   (node.getDomain() ? *node.getDomain() + "." : Twine("")) +
-                   node.getOpType() + " is not known") +
-      depends);
+  (void)NodeView(node).unsupported(
+      Twine("operator ") + operatorName(node) +
+      (known ? " is not known in this opset" : " is not known") + depends);
 }
 
-void Analysis::inferNode(NodeOp node) {
-  auto giveUp = [&](bool report) {
-    anyFailed |= report;
-    for (Value v : node.getOutputs())
-      unknown.insert(v);
-  };
-  for (Value v : node.getInputs())
-    if (unknown.contains(v))
-      return giveUp(true);
+void Analysis::reportBeyond(func::FuncOp function) {
+  for (auto &entry : beyond)
+    emitError(function.getLoc())
+        << "not supported: operator " << entry.getKey() << " is not known, in "
+        << entry.second << " more nodes";
+}
+
+/// The node's row in the table; null where there is none, which is reported.
+const OpEntry *Analysis::entryOf(NodeOp node) {
   bool known;
   const OpEntry *entry =
       lookup(node.getDomain() ? *node.getDomain() : StringRef(),
              node.getOpType(), node.getOpset(), &known);
-  if (!entry) {
+  if (!entry)
     reportMissing(node, known);
-    return giveUp(true);
-  }
+  return entry;
+}
+
+/// Nothing is known of its results; of the nodes in its subgraphs it can still
+/// be said whether there are such operators.
+void Analysis::giveUp(NodeOp node) {
+  anyFailed = true;
+  for (Value v : node.getOutputs())
+    unknown.insert(v);
+  for (Region &body : node.getBodies())
+    body.walk([&](NodeOp inner) {
+      bool visited = llvm::any_of(inner.getOutputs(), [&](Value v) {
+        return infos.contains(v) || unknown.contains(v);
+      });
+      if (!visited)
+        (void)entryOf(inner);
+      for (Value v : inner.getOutputs())
+        unknown.insert(v);
+    });
+}
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+LogicalResult Analysis::checkInputs(NodeOp node, const OpEntry &entry) {
   unsigned n = node.getInputs().size();
-  if (n < entry->minInputs || n > entry->maxInputs) {
-    (void)NodeView(node).error("it has " + Twine(n) + " inputs, " +
-                               Twine(entry->minInputs) + " to " +
-                               Twine(entry->maxInputs) + " were expected");
-    return giveUp(true);
-  }
-  for (unsigned i = 0; i < entry->minInputs; ++i)
-    if (!isa<NoneType>(node.getInputs()[i].getType()) ||
-        entry->name == "Loop")
-      continue;
-    else {
-      (void)NodeView(node).error("input " + Twine(i) + " is missing");
-      return giveUp(true);
-    }
+  if (n < entry.minInputs || n > entry.maxInputs)
+    return NodeView(node).error("it has " + Twine(n) + " inputs, " +
+                                Twine(entry.minInputs) + " to " +
+                                Twine(entry.maxInputs) + " were expected");
+  for (unsigned i = 0; i < entry.minInputs && entry.name != "Loop"; ++i)
+    if (isa<NoneType>(node.getInputs()[i].getType()))
+      return NodeView(node).error("input " + Twine(i) + " is missing");
+  return success();
+}
+
+/// A type must be there, and be one that memory can hold.
+LogicalResult Analysis::checkOutput(NodeOp node, unsigned index,
+                                    const ValueInfo &out) {
+  bool whole =
+      out.present() && llvm::all_of(out.dims, [](Dim d) { return bool(d); });
+  for (Dim d : out.dims)
+    whole &= !d || !d.isConst() || d.value() >= 0;
+  if (!whole)
+    return NodeView(node).error("the type of output " + Twine(index) +
+                                " cannot be found");
+  constexpr int64_t maxElements = int64_t(1) << 40;
+  constexpr unsigned maxRank = 32;
+  if (out.dims.size() > maxRank)
+    return NodeView(node).unsupported(
+        "output " + Twine(index) + " has rank " + Twine(out.dims.size()) +
+        ", at most " + Twine(maxRank) + " is supported");
+  int64_t elements = 1;
+  for (Dim d : out.dims)
+    if (d.isConst() && (llvm::MulOverflow(elements, d.value(), elements) ||
+                        elements > maxElements || d.value() > maxElements))
+      return NodeView(node).error("output " + Twine(index) + " would be " +
+                                  out.str() +
+                                  ", which no memory can hold");
+  return success();
+}
+
+void Analysis::inferNode(NodeOp node) {
+  if (node.getDomain() == StringRef(kBrokenDomain))
+    return giveUp(node);
+  const OpEntry *entry = entryOf(node);
+  if (!entry || llvm::any_of(node.getInputs(),
+                             [&](Value v) { return unknown.contains(v); }))
+    return giveUp(node);
   InferContextImpl ctx(*this, node);
-  if (failed(entry->infer(ctx)))
-    return giveUp(true);
+  if (failed(checkInputs(node, *entry)) || failed(entry->infer(ctx)))
+    return giveUp(node);
   for (auto [i, result] : llvm::enumerate(node.getOutputs())) {
     if (isa<NoneType>(result.getType()))
       continue;
     const ValueInfo &out = ctx.outs[i];
-    bool whole = out.present() &&
-                 llvm::all_of(out.dims, [](Dim d) { return bool(d); });
-    for (Dim d : out.dims)
-      whole &= !d || !d.isConst() || d.value() >= 0;
-    if (!whole) {
-      (void)NodeView(node).error("the type of output " + Twine(i) +
-                                 " cannot be found");
-      return giveUp(true);
-    }
+    if (failed(checkOutput(node, i, out)))
+      return giveUp(node);
     SmallVector<int64_t> shape;
     for (Dim d : out.dims)
       shape.push_back(d.isConst() ? d.value() : ShapedType::kDynamic);
     result.setType(RankedTensorType::get(shape, out.elementType));
-    infos[result] = out;
+    setInfo(result, out);
   }
 }
 
@@ -213,7 +280,7 @@ void Analysis::inferBlock(Block &block) {
     } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
       auto attr = dyn_cast<ElementsAttr>(constant.getValue());
       if (attr && isa<RankedTensorType>(attr.getType()))
-        infos[constant.getResult()] = infoOfConstant(attr);
+        setInfo(constant.getResult(), infoOfConstant(attr));
     }
   }
 }
@@ -245,7 +312,8 @@ ValueInfo lnn::onnx::argumentInfo(func::FuncOp function, unsigned index,
 
 LogicalResult Analysis::run(func::FuncOp function) {
   for (BlockArgument argument : function.getArguments())
-    infos[argument] = argumentInfo(function, argument.getArgNumber(), dims);
+    setInfo(argument, argumentInfo(function, argument.getArgNumber(), dims));
   inferBlock(function.getBody().front());
+  reportBeyond(function);
   return failure(anyFailed);
 }

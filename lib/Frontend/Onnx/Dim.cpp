@@ -6,6 +6,10 @@
 
 using namespace lnn::onnx;
 
+// An expression is a graph in memory and a tree for all who read it: doubling it
+// again and again would never end.
+static constexpr unsigned kMaxWeight = 1024;
+
 std::string Dim::str() const {
   if (!node)
     return "?";
@@ -32,6 +36,10 @@ std::string Dim::str() const {
 }
 
 Dim DimContext::make(DimNode node) {
+  if (node.lhs)
+    node.weight = 1 + node.lhs->weight + node.rhs->weight;
+  if (node.weight > kMaxWeight)
+    return Dim();
   auto key = std::make_tuple(int(node.kind), node.value, node.name, node.lhs,
                              node.rhs);
   auto it = interned.find(key);
@@ -56,7 +64,12 @@ Dim DimContext::symbol(llvm::StringRef name) {
 }
 
 Dim DimContext::fresh(llvm::StringRef hint) {
-  return symbol((hint + "#" + llvm::Twine(freshCount++)).str());
+  size_t before = nodes.size();
+  Dim result;
+  do // a model may have a symbol of that name
+    result = symbol((hint + "#" + llvm::Twine(freshCount++)).str());
+  while (nodes.size() == before);
+  return result;
 }
 
 
@@ -67,22 +80,18 @@ static std::pair<Dim, int64_t> splitFactor(Dim d) {
   return {d, 1};
 }
 
-/// The sum as a list of (term, coefficient) behind which a constant follows: a canonical form for sums.
-static void collect(Dim d, int64_t sign,
-                    std::map<unsigned, std::pair<Dim, int64_t>> &terms,
+/// The sum as a list of (term, coefficient) behind which a constant follows: a canonical form for sums. False where a
+/// number overflows.
+static bool collect(Dim d, std::map<unsigned, std::pair<Dim, int64_t>> &terms,
                     int64_t &addend) {
-  if (d.isConst()) {
-    addend += sign * d.value();
-    return;
-  }
-  if (d.get()->kind == DimNode::Add) {
-    collect(Dim(d.get()->lhs), sign, terms, addend);
-    collect(Dim(d.get()->rhs), sign, terms, addend);
-    return;
-  }
+  if (d.isConst())
+    return !llvm::AddOverflow(addend, d.value(), addend);
+  if (d.get()->kind == DimNode::Add)
+    return collect(Dim(d.get()->lhs), terms, addend) &&
+           collect(Dim(d.get()->rhs), terms, addend);
   auto [term, factor] = splitFactor(d);
   auto &entry = terms.try_emplace(term.get()->id, term, 0).first->second;
-  entry.second += sign * factor;
+  return !llvm::AddOverflow(entry.second, factor, entry.second);
 }
 
 Dim DimContext::add(Dim a, Dim b) {
@@ -90,13 +99,15 @@ Dim DimContext::add(Dim a, Dim b) {
     return Dim();
   std::map<unsigned, std::pair<Dim, int64_t>> terms;
   int64_t addend = 0;
-  collect(a, 1, terms, addend);
-  collect(b, 1, terms, addend);
+  if (!collect(a, terms, addend) || !collect(b, terms, addend))
+    return Dim();
   Dim sum;
   for (auto &[id, entry] : terms) {
     if (entry.second == 0)
       continue;
     Dim term = mul(entry.first, constant(entry.second));
+    if (!term)
+      return Dim();
     if (!sum) {
       sum = term;
       continue;
@@ -105,6 +116,8 @@ Dim DimContext::add(Dim a, Dim b) {
     node.lhs = sum.get();
     node.rhs = term.get();
     sum = make(node);
+    if (!sum)
+      return Dim();
   }
   if (!sum)
     return constant(addend);
@@ -138,7 +151,9 @@ Dim DimContext::mul(Dim a, Dim b) {
   if (b.isConst()) {
     auto [inner, factor] = splitFactor(a);
     int64_t product;
-    if (factor != 1 && !llvm::MulOverflow(factor, b.value(), product))
+    if (llvm::MulOverflow(factor, b.value(), product))
+      return Dim();
+    if (factor != 1)
       return mul(inner, constant(product));
     if (a.get()->kind == DimNode::Add) // distributes, so that sums stay canonical
       return add(mul(Dim(a.get()->lhs), b), mul(Dim(a.get()->rhs), b));
@@ -164,11 +179,13 @@ Dim DimContext::floorDiv(Dim a, Dim b) {
     return a;
   if (a == b)
     return constant(1);
+  if (a.isConst() && b.isConst(-1)) // the least number has no negative
+    return sub(constant(0), a);
   if (a.isConst() && b.isConst())
     return constant(llvm::divideFloorSigned(a.value(), b.value()));
   if (b.isConst()) {
     auto [inner, factor] = splitFactor(a);
-    if (factor % b.value() == 0)
+    if (b.value() != -1 && factor % b.value() == 0)
       return mul(inner, constant(factor / b.value()));
   }
   if (a.get()->kind == DimNode::Mul) {
@@ -192,6 +209,8 @@ Dim DimContext::ceilDiv(Dim a, Dim b) {
 Dim DimContext::min(Dim a, Dim b) {
   if (!a || !b)
     return Dim();
+  if (a.isConst() && b.isConst())
+    return a.value() <= b.value() ? a : b;
   if (Dim difference = sub(a, b); difference.isConst())
     return difference.value() <= 0 ? a : b;
   if (a.get()->id > b.get()->id)
@@ -205,6 +224,8 @@ Dim DimContext::min(Dim a, Dim b) {
 Dim DimContext::max(Dim a, Dim b) {
   if (!a || !b)
     return Dim();
+  if (a.isConst() && b.isConst())
+    return a.value() >= b.value() ? a : b;
   if (Dim difference = sub(a, b); difference.isConst())
     return difference.value() >= 0 ? a : b;
   if (a.get()->id > b.get()->id)

@@ -1,25 +1,24 @@
 //===- Import.cpp - read an ONNX model ------------------------------------===//
 //
-// Protobuf to onnx.node ops, one to one: constants checked against their claims before anything is allocated, model-local
-// functions inlined, nodes sorted, subgraphs as regions; then types are inferred and states paired. Models are
-// untrusted: whatever is wrong with one is a diagnostic.
+// Protobuf to onnx.node ops, one to one: model-local functions inlined, nodes
+// sorted, subgraphs as regions; then types are inferred and states paired. Models
+// are untrusted: whatever is wrong with one is a diagnostic, and what can be said
+// behind a mistake is said too.
 //
 //===----------------------------------------------------------------------===//
 #include "lnn/Frontend/Onnx/Import.h"
+#include "TensorReader.h"
 #include "lnn/Frontend/Onnx/Analysis.h"
+#include "lnn/Frontend/Onnx/States.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/JSON.h"
-#include "llvm/Support/MathExtras.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
 #include <google/protobuf/io/coded_stream.h>
-#include <onnx/onnx_pb.h>
+#include <google/protobuf/unknown_field_set.h>
+#include <list>
 #include <set>
 
 using namespace mlir;
@@ -28,55 +27,87 @@ using lnn::onnx::NodeOp;
 
 namespace pb = ::onnx;
 
-static constexpr int64_t kFirstOpset = 13, kLastOpset = 28;
+static constexpr int64_t kFirstOpset = 6, kLastOpset = 28;
 static constexpr unsigned kMaxDepth = 64;
-static constexpr size_t kMaxNodes = 8u << 20; // behind inlining of functions
+// Functions that call functions grow without bound: nodes, and bytes of nodes,
+// that inlining may add.
+static constexpr size_t kMaxInlinedNodes = 1u << 20;
+static constexpr size_t kMaxInlinedBytes = size_t(512) << 20;
+static constexpr unsigned kMaxErrors = 100;
+
+using Nodes = google::protobuf::RepeatedPtrField<pb::NodeProto>;
+using Opsets = llvm::StringMap<int64_t>;
+using Attributes = llvm::StringMap<pb::AttributeProto *>;
 
 //===----------------------------------------------------------------------===//
-// Element types
+// What the installed protobuf header may be too old for
 //===----------------------------------------------------------------------===//
 
-static Type elementType(MLIRContext *context, int32_t type) {
-  auto integer = [&](unsigned width, IntegerType::SignednessSemantics s =
-                                         IntegerType::Signless) -> Type {
-    return IntegerType::get(context, width, s);
-  };
-  switch (type) {
-  case pb::TensorProto::FLOAT:
-    return Float32Type::get(context);
-  case pb::TensorProto::DOUBLE:
-    return Float64Type::get(context);
-  case pb::TensorProto::FLOAT16:
-    return Float16Type::get(context);
-  case pb::TensorProto::BFLOAT16:
-    return BFloat16Type::get(context);
-  case pb::TensorProto::INT8:
-    return integer(8);
-  case pb::TensorProto::INT16:
-    return integer(16);
-  case pb::TensorProto::INT32:
-    return integer(32);
-  case pb::TensorProto::INT64:
-    return integer(64);
-  case pb::TensorProto::UINT8:
-    return integer(8, IntegerType::Unsigned);
-  case pb::TensorProto::UINT16:
-    return integer(16, IntegerType::Unsigned);
-  case pb::TensorProto::UINT32:
-    return integer(32, IntegerType::Unsigned);
-  case pb::TensorProto::UINT64:
-    return integer(64, IntegerType::Unsigned);
-  case pb::TensorProto::BOOL:
-    return integer(1);
-  default:
-    return Type();
-  }
+/// The strings of a field that the generated class does not know.
+template <typename Message>
+static std::vector<std::string> unknownStrings(const Message &message,
+                                               int field) {
+  std::vector<std::string> texts;
+  const auto &unknown = message.unknown_fields();
+  for (int i = 0; i < unknown.field_count(); ++i)
+    if (unknown.field(i).number() == field &&
+        unknown.field(i).type() ==
+            google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
+      texts.push_back(std::string(unknown.field(i).length_delimited()));
+  return texts;
 }
 
-static std::string typeName(int32_t type) {
-  if (pb::TensorProto_DataType_IsValid(type))
-    return pb::TensorProto_DataType_Name(pb::TensorProto_DataType(type));
-  return "number " + std::to_string(type);
+/// Which of several functions of one name is meant (IR version 10).
+template <typename Message>
+static std::string overloadOf(const Message &message, int field) {
+  if constexpr (requires { message.overload(); })
+    return std::string(message.overload());
+  std::vector<std::string> texts = unknownStrings(message, field);
+  return texts.empty() ? "" : texts.back();
+}
+
+/// A function's attributes that have defaults (IR version 9).
+template <typename Function>
+static std::list<pb::AttributeProto> defaultsOf(const Function &function) {
+  std::list<pb::AttributeProto> result;
+  if constexpr (requires { function.attribute_proto(); }) {
+    for (const auto &attr : function.attribute_proto())
+      result.push_back(attr);
+    return result;
+  }
+  for (const std::string &bytes : unknownStrings(function, 11)) {
+    result.emplace_back();
+    if (!result.back().ParseFromString(bytes))
+      result.pop_back();
+  }
+  return result;
+}
+
+/// The attribute's type; models of the first IR versions leave it out.
+static int typeOf(const pb::AttributeProto &attr) {
+  if (attr.type() != pb::AttributeProto::UNDEFINED)
+    return attr.type();
+  if (attr.has_f())
+    return pb::AttributeProto::FLOAT;
+  if (attr.has_i())
+    return pb::AttributeProto::INT;
+  if (attr.has_s())
+    return pb::AttributeProto::STRING;
+  if (attr.has_t())
+    return pb::AttributeProto::TENSOR;
+  if (attr.has_g())
+    return pb::AttributeProto::GRAPH;
+  if (attr.floats_size())
+    return pb::AttributeProto::FLOATS;
+  if (attr.ints_size())
+    return pb::AttributeProto::INTS;
+  if (attr.strings_size())
+    return pb::AttributeProto::STRINGS;
+  return pb::AttributeProto::UNDEFINED;
+}
+
+static std::string domainOf(StringRef domain) {
+  return domain == "ai.onnx" ? "" : clean(domain);
 }
 
 /// NumPy's name of an element type.
@@ -84,7 +115,9 @@ static StringRef numpyName(Type type) {
   if (isa<BFloat16Type>(type))
     return "bfloat16";
   if (auto f = dyn_cast<FloatType>(type))
-    return f.getWidth() == 16 ? "float16" : f.getWidth() == 32 ? "float32" : "float64";
+    return f.getWidth() == 16   ? "float16"
+           : f.getWidth() == 32 ? "float32"
+                                : "float64";
   auto i = cast<IntegerType>(type);
   bool isUnsigned = i.isUnsigned();
   switch (i.getWidth()) {
@@ -101,89 +134,100 @@ static StringRef numpyName(Type type) {
   }
 }
 
-static size_t bytesOf(Type type) {
-  return std::max(1u, type.getIntOrFloatBitWidth() / 8);
-}
-
-/// Names come from the model: made valid UTF-8 for locations and attributes.
-static std::string clean(StringRef text) {
-  return llvm::json::isUTF8(text) ? text.str() : llvm::json::fixUTF8(text);
-}
-
 //===----------------------------------------------------------------------===//
 // The importer
 //===----------------------------------------------------------------------===//
 
 namespace {
 
-using Attributes = llvm::StringMap<const pb::AttributeProto *>;
+/// The names that one graph or function gives.
+struct Scope {
+  explicit Scope(Block *block) : block(block) {}
+  Block *block;                    ///< constants stand at its head
+  Operation *lastConstant = nullptr;
+  llvm::StringMap<Value> values;
+  /// Initializers that nobody has asked for yet.
+  llvm::StringMap<pb::TensorProto *> tensors;
+  llvm::StringMap<pb::SparseTensorProto *> sparse;
+};
 
 class Importer {
 public:
   Importer(MLIRContext *context, const ImportOptions &options)
-      : context(context), options(options), b(context) {}
+      : context(context), options(options), b(context),
+        reader(context, options.baseDir) {}
   OwningOpRef<ModuleOp> run(StringRef bytes);
 
 private:
   MLIRContext *context;
   const ImportOptions &options;
   OpBuilder b;
+  TensorReader reader;
   pb::ModelProto model;
   Location modelLoc = UnknownLoc::get(context);
-  llvm::StringMap<int64_t> opsets;
-  std::map<std::pair<std::string, std::string>, const pb::FunctionProto *>
-      functions;
+  Opsets opsets;
+  std::map<std::string, pb::FunctionProto *> functions;
   std::set<const pb::FunctionProto *> active; // being inlined
-  std::vector<llvm::StringMap<Value>> scopes;
-  const Attributes *functionAttributes = nullptr;
-  unsigned depth = 0;
-  size_t nodeCount = 0;
-  Value none;
-  llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> externalFiles;
+  std::vector<Scope> scopes;
+  Attributes *functionAttributes = nullptr;
+  std::string callers; // names of the calls that are being inlined
+  unsigned depth = 0, errors = 0;
+  size_t inlinedNodes = 0, inlinedBytes = 0;
+  bool stop = false; // enough was said
+  Value none;   // what an omitted input reads
+  Value broken; // what was reported already
 
   LogicalResult error(const Twine &message, std::optional<Location> at = {}) {
     emitError(at ? *at : modelLoc) << message.str();
+    ++errors;
     return failure();
   }
   LogicalResult unsupported(const Twine &message,
                             std::optional<Location> at = {}) {
     return error("not supported: " + message, at);
   }
+  Location named(StringRef name);
   Location locOf(const pb::NodeProto &node);
   static std::string describe(const pb::NodeProto &node);
 
   LogicalResult readOpsets();
-  LogicalResult readFunctions();
-  FailureOr<std::vector<char>> externalData(const pb::TensorProto &tensor,
-                                            StringRef what, size_t expected);
-  FailureOr<ElementsAttr> tensor(const pb::TensorProto &tensor,
-                                 const Twine &what);
-  FailureOr<Attribute> attribute(const pb::AttributeProto &attr,
-                                 Location loc);
-  FailureOr<Value> constantNode(const pb::NodeProto &node, Location loc);
-  FailureOr<Value> lookup(StringRef name, const pb::NodeProto &node);
+  void readFunctions();
+  LogicalResult checkOpset(int64_t version, const Twine &who);
+
+  FailureOr<Attribute> attribute(pb::AttributeProto &attr, Location loc,
+                                 bool operatorIsKnown);
+  FailureOr<ElementsAttr> constantValue(pb::AttributeProto &attr,
+                                        const std::string &what, Location loc);
+  FailureOr<Value> constantNode(pb::NodeProto &node, Location loc);
+
   LogicalResult define(StringRef name, Value value, Location loc);
-  FailureOr<std::vector<int>> sorted(
-      const google::protobuf::RepeatedPtrField<pb::NodeProto> &nodes,
-      Location loc);
-  LogicalResult initializers(const pb::GraphProto &graph);
-  LogicalResult
-  importNodes(const google::protobuf::RepeatedPtrField<pb::NodeProto> &nodes,
-              const llvm::StringMap<int64_t> &opsets, Location loc);
-  LogicalResult importNode(const pb::NodeProto &node,
-                           const llvm::StringMap<int64_t> &opsets);
-  LogicalResult inlineFunction(const pb::NodeProto &node,
-                               const pb::FunctionProto &function);
-  LogicalResult importSubgraph(const pb::GraphProto &graph, Region &region,
-                               const llvm::StringMap<int64_t> &opsets,
-                               Location loc);
-  LogicalResult importMain(const pb::GraphProto &graph, ModuleOp module);
+  FailureOr<Value> lookup(StringRef name, const pb::NodeProto &node);
+  Value materialize(Scope &scope, StringRef name);
+  FailureOr<std::vector<int>> sorted(const Nodes &nodes, Location loc);
+  LogicalResult initializers(pb::GraphProto &graph);
+
+  LogicalResult importNodes(Nodes &nodes, const Opsets &opsets, Location loc);
+  LogicalResult importNode(pb::NodeProto &node, const Opsets &opsets);
+  LogicalResult operands(const pb::NodeProto &node, OperationState &state);
+  LogicalResult attributes(pb::NodeProto &node, const Opsets &opsets,
+                           OperationState &state);
+  pb::FunctionProto *functionOf(const pb::NodeProto &node);
+  LogicalResult inlineFunction(pb::NodeProto &node,
+                               pb::FunctionProto &function);
+  LogicalResult functionInputs(const pb::NodeProto &node,
+                               const pb::FunctionProto &function,
+                               llvm::StringMap<Value> &inputs);
+  LogicalResult importSubgraph(pb::GraphProto &graph, Region &region,
+                               const Opsets &opsets, Location loc);
+
   FailureOr<RankedTensorType> inputType(const pb::ValueInfoProto &info,
                                         SmallVectorImpl<Attribute> &dims);
+  void addInputs(const pb::GraphProto &graph, func::FuncOp function);
+  void findOutputs(const pb::GraphProto &graph, SmallVectorImpl<Value> &results,
+                   SmallVectorImpl<std::string> &names);
+  LogicalResult importMain(pb::GraphProto &graph, ModuleOp module);
   LogicalResult finish(func::FuncOp function, const pb::GraphProto &graph,
                        ArrayRef<std::string> resultNames);
-  LogicalResult pairStates(func::FuncOp function, Analysis &analysis,
-                           ArrayRef<std::string> resultNames);
 };
 } // namespace
 
@@ -194,209 +238,75 @@ std::string Importer::describe(const pb::NodeProto &node) {
   return text;
 }
 
+Location Importer::named(StringRef name) {
+  return NameLoc::get(b.getStringAttr(name.empty() ? "?" : name));
+}
+
 Location Importer::locOf(const pb::NodeProto &node) {
   std::string name = clean(node.name());
   if (name.empty() && node.output_size())
     name = clean(node.output(0));
   if (name.empty())
     name = clean(node.op_type());
-  return NameLoc::get(b.getStringAttr(name.empty() ? "?" : name));
+  return named(callers + name);
+}
+
+//===----------------------------------------------------------------------===//
+// Opsets and functions
+//===----------------------------------------------------------------------===//
+
+LogicalResult Importer::checkOpset(int64_t version, const Twine &who) {
+  if (version >= kFirstOpset && version <= kLastOpset)
+    return success();
+  return unsupported(who + " imports opset " + Twine(version) +
+                     " of ai.onnx; opsets " + Twine(kFirstOpset) + " to " +
+                     Twine(kLastOpset) +
+                     " are known (onnx.version_converter converts)");
 }
 
 LogicalResult Importer::readOpsets() {
-  for (const auto &import : model.opset_import()) {
-    std::string domain =
-        import.domain() == "ai.onnx" ? "" : clean(import.domain());
-    opsets[domain] = import.version();
-  }
+  for (const auto &import : model.opset_import())
+    opsets[domainOf(import.domain())] = import.version();
+  if (opsets.empty() && functions.empty())
+    return error("the model imports no opset (is it an ONNX model?)");
   auto it = opsets.find("");
-  if (it == opsets.end()) {
-    if (opsets.empty() && functions.empty())
-      return error("the model imports no opset (is it an ONNX model?)");
-    return success();
-  }
-  if (it->second < kFirstOpset || it->second > kLastOpset)
-    return unsupported("the model imports opset " + Twine(it->second) +
-                       " of ai.onnx; opsets " + Twine(kFirstOpset) + " to " +
-                       Twine(kLastOpset) +
-                       " are known (onnx.version_converter converts)");
-  return success();
+  return it == opsets.end() ? success() : checkOpset(it->second, "the model");
 }
 
-LogicalResult Importer::readFunctions() {
-  for (const auto &function : model.functions())
-    functions[{function.domain() == "ai.onnx" ? "" : function.domain(),
-               function.name()}] = &function;
-  return success();
+static std::string functionKey(StringRef domain, StringRef name,
+                               StringRef overload) {
+  std::string key = domainOf(domain);
+  key += '\0';
+  key += name;
+  key += '\0';
+  key += overload;
+  return key;
 }
 
-//===----------------------------------------------------------------------===//
-// Tensors
-//===----------------------------------------------------------------------===//
-
-/// The tensor's bytes from a file beside the model. The path may not leave its folder.
-FailureOr<std::vector<char>>
-Importer::externalData(const pb::TensorProto &tensor, StringRef what,
-                       size_t expected) {
-  std::string location;
-  uint64_t offset = 0;
-  std::optional<uint64_t> length;
-  for (const auto &entry : tensor.external_data()) {
-    StringRef value = entry.value();
-    if (entry.key() == "location")
-      location = value.str();
-    else if (entry.key() == "offset" && value.getAsInteger(10, offset))
-      return error(what + ": its external data's offset is '" + clean(value) +
-                   "'");
-    else if (entry.key() == "length") {
-      uint64_t n;
-      if (value.getAsInteger(10, n))
-        return error(what + ": its external data's length is '" +
-                     clean(value) + "'");
-      length = n;
-    }
-  }
-  auto refuse = [&](const Twine &why) {
-    return error(what + ": external data in '" + clean(location) + "' " + why);
-  };
-  if (location.empty() || StringRef(location).contains('\0') ||
-      llvm::sys::path::is_absolute(location))
-    return refuse("is refused: the path must be relative to the model's "
-                  "folder");
-  for (StringRef part : llvm::make_range(llvm::sys::path::begin(location),
-                                         llvm::sys::path::end(location)))
-    if (part == "..")
-      return refuse("is refused: the path leaves the model's folder");
-  if (options.baseDir.empty())
-    return refuse("cannot be found: the model was not read from a file; give "
-                  "its folder");
-  llvm::SmallString<256> path(options.baseDir), real, base;
-  llvm::sys::path::append(path, location);
-  if (llvm::sys::fs::real_path(path, real) ||
-      llvm::sys::fs::real_path(options.baseDir, base))
-    return refuse("cannot be read: no such file");
-  // A link may not leave the folder either.
-  StringRef rest = real;
-  if (!rest.consume_front(base) || !rest.starts_with("/"))
-    return refuse("is refused: it lies outside of the model's folder");
-  std::unique_ptr<llvm::MemoryBuffer> &file = externalFiles[real];
-  if (!file) {
-    auto opened = llvm::MemoryBuffer::getFile(real, /*IsText=*/false,
-                                              /*RequiresNullTerminator=*/false);
-    if (!opened)
-      return refuse("cannot be read: " + opened.getError().message());
-    file = std::move(*opened);
-  }
-  uint64_t size = length.value_or(expected);
-  if (size != expected)
-    return refuse("has " + Twine(size) + " bytes, " + Twine(expected) +
-                  " were expected");
-  if (offset > file->getBufferSize() || size > file->getBufferSize() - offset)
-    return refuse("ends at byte " + Twine(file->getBufferSize()) + ", " +
-                  Twine(size) + " bytes at " + Twine(offset) +
-                  " were expected");
-  const char *data = file->getBufferStart() + offset;
-  return std::vector<char>(data, data + size);
+void Importer::readFunctions() {
+  for (auto &function : *model.mutable_functions())
+    functions[functionKey(function.domain(), function.name(),
+                          overloadOf(function, 13))] = &function;
 }
 
-template <typename T, typename List>
-static std::vector<char> narrowed(const List &list) {
-  std::vector<char> bytes(list.size() * sizeof(T));
-  size_t at = 0;
-  for (auto v : list) {
-    T value = T(v);
-    std::memcpy(bytes.data() + at, &value, sizeof(T));
-    at += sizeof(T);
-  }
-  return bytes;
-}
-
-/// The bytes of the typed field that holds this element type.
-static std::vector<char> typedField(const pb::TensorProto &t) {
-  switch (t.data_type()) {
-  case pb::TensorProto::FLOAT:
-    return narrowed<float>(t.float_data());
-  case pb::TensorProto::DOUBLE:
-    return narrowed<double>(t.double_data());
-  case pb::TensorProto::INT64:
-    return narrowed<int64_t>(t.int64_data());
-  case pb::TensorProto::UINT64:
-    return narrowed<uint64_t>(t.uint64_data());
-  case pb::TensorProto::UINT32:
-    return narrowed<uint32_t>(t.uint64_data());
-  case pb::TensorProto::INT32:
-    return narrowed<int32_t>(t.int32_data());
-  case pb::TensorProto::INT16:
-  case pb::TensorProto::UINT16:
-  case pb::TensorProto::FLOAT16:
-  case pb::TensorProto::BFLOAT16:
-    return narrowed<uint16_t>(t.int32_data());
-  default:
-    return narrowed<uint8_t>(t.int32_data());
-  }
-}
-
-FailureOr<ElementsAttr> Importer::tensor(const pb::TensorProto &t,
-                                         const Twine &what) {
-  std::string name = what.str();
-  Type element = elementType(context, t.data_type());
-  if (!element)
-    return unsupported(name + " has element type " + typeName(t.data_type()));
-  SmallVector<int64_t> shape;
-  int64_t count = 1;
-  for (int64_t d : t.dims()) {
-    if (d < 0)
-      return error(name + " has a negative dimension, " + Twine(d));
-    if (llvm::MulOverflow(count, d, count))
-      return error(name + " claims more elements than can be counted");
-    shape.push_back(d);
-  }
-  if (t.has_segment())
-    return unsupported(name + " is split into segments");
-  size_t width = bytesOf(element), expected;
-  if (count > int64_t(1) << 40 || llvm::MulOverflow<int64_t>(count, width, count))
-    return error(name + " claims 2^" + Twine(llvm::Log2_64(count)) +
-                 " elements or more; the model cannot hold them");
-  expected = count;
-  auto type = RankedTensorType::get(shape, element);
-  std::vector<char> bytes;
-  ArrayRef<char> data;
-  if (t.data_location() == pb::TensorProto::EXTERNAL) {
-    auto external = externalData(t, name, expected);
-    if (failed(external))
-      return failure();
-    bytes = std::move(*external);
-    data = bytes;
-  } else if (t.has_raw_data()) {
-    data = ArrayRef<char>(t.raw_data().data(), t.raw_data().size());
-  } else {
-    bytes = typedField(t);
-    data = bytes;
-  }
-  if (data.size() != expected)
-    return error(name + " holds " + Twine(data.size()) + " bytes, its type " +
-                 "needs " + Twine(expected));
-  if (element.isInteger(1)) {
-    SmallVector<bool> flags;
-    for (char c : data)
-      flags.push_back(c != 0);
-    return cast<ElementsAttr>(
-        DenseElementsAttr::get(type, ArrayRef<bool>(flags)));
-  }
-  if (type.getNumElements() == 0)
-    return cast<ElementsAttr>(
-        DenseElementsAttr::getFromRawBuffer(type, ArrayRef<char>()));
-  return cast<ElementsAttr>(DenseElementsAttr::getFromRawBuffer(type, data));
+pb::FunctionProto *Importer::functionOf(const pb::NodeProto &node) {
+  if (functions.empty())
+    return nullptr;
+  auto it = functions.find(
+      functionKey(node.domain(), node.op_type(), overloadOf(node, 8)));
+  return it == functions.end() ? nullptr : it->second;
 }
 
 //===----------------------------------------------------------------------===//
 // Attributes
 //===----------------------------------------------------------------------===//
 
-FailureOr<Attribute> Importer::attribute(const pb::AttributeProto &attr,
-                                         Location loc) {
-  StringRef name = attr.name();
-  switch (attr.type()) {
+/// What no operator that we know has is no mistake of an operator that we don't
+/// know: that one is reported as a whole.
+FailureOr<Attribute> Importer::attribute(pb::AttributeProto &attr, Location loc,
+                                         bool operatorIsKnown) {
+  std::string what = "attribute '" + clean(attr.name()) + "'";
+  switch (typeOf(attr)) {
   case pb::AttributeProto::FLOAT:
     return Attribute(b.getF32FloatAttr(attr.f()));
   case pb::AttributeProto::INT:
@@ -404,17 +314,19 @@ FailureOr<Attribute> Importer::attribute(const pb::AttributeProto &attr,
   case pb::AttributeProto::STRING:
     return Attribute(b.getStringAttr(clean(attr.s())));
   case pb::AttributeProto::TENSOR: {
-    auto value = tensor(attr.t(), "attribute '" + clean(name) + "'");
+    if (!operatorIsKnown)
+      return Attribute(b.getUnitAttr());
+    auto value = reader.read(*attr.mutable_t(), what, loc);
     if (failed(value))
-      return failure();
+      return ++errors, failure();
     return Attribute(*value);
   }
   case pb::AttributeProto::FLOATS:
     return Attribute(b.getDenseF32ArrayAttr(
-        SmallVector<float>(attr.floats().begin(), attr.floats().end())));
+        ArrayRef<float>(attr.floats().data(), attr.floats_size())));
   case pb::AttributeProto::INTS:
     return Attribute(b.getDenseI64ArrayAttr(
-        SmallVector<int64_t>(attr.ints().begin(), attr.ints().end())));
+        ArrayRef<int64_t>(attr.ints().data(), attr.ints_size())));
   case pb::AttributeProto::STRINGS: {
     SmallVector<Attribute> texts;
     for (const std::string &s : attr.strings())
@@ -422,22 +334,59 @@ FailureOr<Attribute> Importer::attribute(const pb::AttributeProto &attr,
     return Attribute(b.getArrayAttr(texts));
   }
   default:
-    return unsupported("attribute '" + clean(name) + "' is of type number " +
-                           Twine(int(attr.type())),
+    if (!operatorIsKnown)
+      return Attribute(b.getUnitAttr());
+    return unsupported(what + " is of type number " + Twine(int(attr.type())),
+                       loc);
+  }
+}
+
+FailureOr<ElementsAttr> Importer::constantValue(pb::AttributeProto &attr,
+                                                const std::string &what,
+                                                Location loc) {
+  Type i64 = b.getI64Type(), f32 = b.getF32Type();
+  auto vector = [](int64_t n, Type type) {
+    return RankedTensorType::get({n}, type);
+  };
+  auto counted = [&](FailureOr<ElementsAttr> value) {
+    errors += failed(value);
+    return value;
+  };
+  switch (typeOf(attr)) {
+  case pb::AttributeProto::TENSOR:
+    return counted(reader.read(*attr.mutable_t(), what, loc));
+  case pb::AttributeProto::SPARSE_TENSOR:
+    return counted(reader.read(*attr.mutable_sparse_tensor(), what, loc));
+  case pb::AttributeProto::INT:
+    return cast<ElementsAttr>(DenseElementsAttr::get(
+        RankedTensorType::get({}, i64), ArrayRef<int64_t>{attr.i()}));
+  case pb::AttributeProto::FLOAT:
+    return cast<ElementsAttr>(DenseElementsAttr::get(
+        RankedTensorType::get({}, f32), ArrayRef<float>{attr.f()}));
+  case pb::AttributeProto::INTS:
+    return cast<ElementsAttr>(DenseElementsAttr::get(
+        vector(attr.ints_size(), i64),
+        ArrayRef<int64_t>(attr.ints().data(), attr.ints_size())));
+  case pb::AttributeProto::FLOATS:
+    return cast<ElementsAttr>(DenseElementsAttr::get(
+        vector(attr.floats_size(), f32),
+        ArrayRef<float>(attr.floats().data(), attr.floats_size())));
+  default:
+    return unsupported(what + " holds '" + clean(attr.name()) +
+                           "' (tensors, integers and floats are known)",
                        loc);
   }
 }
 
 /// A Constant node's value.
-FailureOr<Value> Importer::constantNode(const pb::NodeProto &node,
-                                        Location loc) {
+FailureOr<Value> Importer::constantNode(pb::NodeProto &node, Location loc) {
   if (node.attribute_size() != 1)
     return error(describe(node) + " has " + Twine(node.attribute_size()) +
                      " attributes, one value was expected",
                  loc);
-  const pb::AttributeProto *attr = &node.attribute(0);
+  pb::AttributeProto *attr = node.mutable_attribute(0);
   if (!attr->ref_attr_name().empty()) {
-    const pb::AttributeProto *given =
+    pb::AttributeProto *given =
         functionAttributes ? functionAttributes->lookup(attr->ref_attr_name())
                            : nullptr;
     if (!given)
@@ -446,72 +395,71 @@ FailureOr<Value> Importer::constantNode(const pb::NodeProto &node,
                    loc);
     attr = given;
   }
-  ElementsAttr value;
-  Type i64 = b.getI64Type(), f32 = b.getF32Type();
-  int64_t ints = attr->ints_size(), floats = attr->floats_size();
-  switch (attr->type()) {
-  case pb::AttributeProto::TENSOR: {
-    auto read = tensor(attr->t(), describe(node));
-    if (failed(read))
-      return failure();
-    value = *read;
-    break;
-  }
-  case pb::AttributeProto::INT:
-    value = DenseElementsAttr::get(RankedTensorType::get({}, i64),
-                                   ArrayRef<int64_t>{attr->i()});
-    break;
-  case pb::AttributeProto::FLOAT:
-    value = DenseElementsAttr::get(RankedTensorType::get({}, f32),
-                                   ArrayRef<float>{attr->f()});
-    break;
-  case pb::AttributeProto::INTS:
-    value = DenseElementsAttr::get(
-        RankedTensorType::get({ints}, i64),
-        ArrayRef<int64_t>(attr->ints().data(), ints));
-    break;
-  case pb::AttributeProto::FLOATS:
-    value = DenseElementsAttr::get(
-        RankedTensorType::get({floats}, f32),
-        ArrayRef<float>(attr->floats().data(), floats));
-    break;
-  default:
-    return unsupported(describe(node) + " holds '" + clean(attr->name()) +
-                           "' (tensors, integers and floats are known)",
-                       loc);
-  }
-  return arith::ConstantOp::create(b, loc, cast<TypedAttr>(value)).getResult();
+  auto value = constantValue(*attr, describe(node), loc);
+  if (failed(value))
+    return failure();
+  return arith::ConstantOp::create(b, loc, cast<TypedAttr>(*value)).getResult();
 }
 
 //===----------------------------------------------------------------------===//
 // Values and order
 //===----------------------------------------------------------------------===//
 
-FailureOr<Value> Importer::lookup(StringRef name, const pb::NodeProto &node) {
-  if (name.empty())
-    return none;
-  for (auto &scope : llvm::reverse(scopes))
-    if (auto it = scope.find(name); it != scope.end()) {
-      if (it->second)
-        return it->second;
-      break; // a function's omitted input
-    }
-  for (auto &scope : llvm::reverse(scopes))
-    if (scope.count(name))
-      return none;
-  return error(describe(node) + " reads '" + clean(name) +
-                   "', which no node, input or initializer gives",
-               locOf(node));
-}
-
 LogicalResult Importer::define(StringRef name, Value value, Location loc) {
   if (name.empty())
     return success();
-  if (!scopes.back().try_emplace(name, value).second)
-    return error("the value '" + clean(name) +
-                     "' is given twice; a graph gives each value once",
-                 loc);
-  return success();
+  Scope &scope = scopes.back();
+  if (!scope.tensors.contains(name) && !scope.sparse.contains(name) &&
+      scope.values.try_emplace(name, value).second)
+    return success();
+  return error("the value '" + clean(name) +
+                   "' is given twice; a graph gives each value once",
+               loc);
+}
+
+/// An initializer becomes a constant when it is first read: those that nobody
+/// reads cost nothing.
+Value Importer::materialize(Scope &scope, StringRef name) {
+  std::string what = "initializer '" + clean(name) + "'";
+  Location loc = named(clean(name));
+  FailureOr<ElementsAttr> value = failure();
+  if (auto it = scope.tensors.find(name); it != scope.tensors.end()) {
+    value = reader.read(*it->second, what, loc);
+    scope.tensors.erase(it);
+  } else if (auto it = scope.sparse.find(name); it != scope.sparse.end()) {
+    value = reader.read(*it->second, what, loc);
+    scope.sparse.erase(it);
+  } else {
+    return Value();
+  }
+  if (failed(value)) {
+    ++errors;
+    return scope.values[name] = broken;
+  }
+  OpBuilder::InsertionGuard guard(b);
+  if (scope.lastConstant)
+    b.setInsertionPointAfter(scope.lastConstant);
+  else
+    b.setInsertionPointToStart(scope.block);
+  auto constant = arith::ConstantOp::create(b, loc, cast<TypedAttr>(*value));
+  scope.lastConstant = constant;
+  return scope.values[name] = constant;
+}
+
+FailureOr<Value> Importer::lookup(StringRef name, const pb::NodeProto &node) {
+  if (name.empty())
+    return none;
+  for (Scope &scope : llvm::reverse(scopes)) {
+    if (auto it = scope.values.find(name); it != scope.values.end())
+      return it->second;
+    if (Value value = materialize(scope, name))
+      return value;
+  }
+  (void)error(describe(node) + " reads '" + clean(name) +
+                  "', which no node, input or initializer gives",
+              locOf(node));
+  scopes.back().values[name] = broken; // said once
+  return broken;
 }
 
 /// Calls f with every name that the node reads, subgraphs' free names included.
@@ -523,13 +471,15 @@ static void readNames(const pb::NodeProto &node, unsigned depth,
   if (depth > kMaxDepth)
     return;
   for (const auto &attr : node.attribute()) {
-    if (attr.type() != pb::AttributeProto::GRAPH)
+    if (!attr.has_g())
       continue;
     llvm::StringSet<> inner;
     for (const auto &input : attr.g().input())
       inner.insert(input.name());
     for (const auto &init : attr.g().initializer())
       inner.insert(init.name());
+    for (const auto &init : attr.g().sparse_initializer())
+      inner.insert(init.values().name());
     for (const auto &n : attr.g().node())
       for (const auto &out : n.output())
         inner.insert(out);
@@ -544,10 +494,27 @@ static void readNames(const pb::NodeProto &node, unsigned depth,
   }
 }
 
+/// Kahn's algorithm, the earliest node in the file first.
+static std::vector<int> topological(const std::vector<std::vector<int>> &readers,
+                                    std::vector<int> &waiting) {
+  std::set<int> ready;
+  for (int i = 0, n = waiting.size(); i < n; ++i)
+    if (!waiting[i])
+      ready.insert(i);
+  std::vector<int> order;
+  while (!ready.empty()) {
+    int i = *ready.begin();
+    ready.erase(ready.begin());
+    order.push_back(i);
+    for (int r : readers[i])
+      if (--waiting[r] == 0)
+        ready.insert(r);
+  }
+  return order;
+}
+
 /// The nodes' order: as they stand where that is sorted, else sorted.
-FailureOr<std::vector<int>> Importer::sorted(
-    const google::protobuf::RepeatedPtrField<pb::NodeProto> &nodes,
-    Location loc) {
+FailureOr<std::vector<int>> Importer::sorted(const Nodes &nodes, Location loc) {
   int n = nodes.size();
   llvm::StringMap<int> producer;
   for (int i = 0; i < n; ++i)
@@ -555,7 +522,7 @@ FailureOr<std::vector<int>> Importer::sorted(
       if (!out.empty())
         producer.try_emplace(out, i);
   std::vector<std::vector<int>> readers(n);
-  std::vector<int> waiting(n, 0), order;
+  std::vector<int> waiting(n, 0), order(n);
   bool inOrder = true;
   for (int i = 0; i < n; ++i) {
     llvm::StringSet<> seen;
@@ -568,24 +535,11 @@ FailureOr<std::vector<int>> Importer::sorted(
       inOrder &= it->second < i;
     });
   }
-  order.reserve(n);
-  if (inOrder) {
-    for (int i = 0; i < n; ++i)
-      order.push_back(i);
-    return order;
-  }
-  std::set<int> ready;
   for (int i = 0; i < n; ++i)
-    if (!waiting[i])
-      ready.insert(i);
-  while (!ready.empty()) {
-    int i = *ready.begin();
-    ready.erase(ready.begin());
-    order.push_back(i);
-    for (int r : readers[i])
-      if (--waiting[r] == 0)
-        ready.insert(r);
-  }
+    order[i] = i;
+  if (inOrder)
+    return order;
+  order = topological(readers, waiting);
   if (int(order.size()) == n)
     return order;
   std::string names;
@@ -598,20 +552,21 @@ FailureOr<std::vector<int>> Importer::sorted(
                loc);
 }
 
-LogicalResult Importer::initializers(const pb::GraphProto &graph) {
+LogicalResult Importer::initializers(pb::GraphProto &graph) {
+  Scope &scope = scopes.back();
   bool ok = true;
-  if (graph.sparse_initializer_size())
-    ok = succeeded(unsupported("sparse initializers"));
-  for (const auto &init : graph.initializer()) {
-    auto value = tensor(init, "initializer '" + clean(init.name()) + "'");
-    if (failed(value)) {
-      ok = false;
-      continue;
-    }
-    Location loc = NameLoc::get(b.getStringAttr(clean(init.name())));
-    Value constant = arith::ConstantOp::create(b, loc, cast<TypedAttr>(*value));
-    ok &= succeeded(define(init.name(), constant, loc));
-  }
+  auto add = [&](auto &map, const std::string &name, auto *tensor) {
+    if (name.empty())
+      return; // nobody can read it
+    if (scope.values.contains(name) || scope.tensors.contains(name) ||
+        !map.try_emplace(name, tensor).second)
+      ok = succeeded(error("the value '" + clean(name) +
+                           "' is given twice; a graph gives each value once"));
+  };
+  for (auto &init : *graph.mutable_initializer())
+    add(scope.tensors, init.name(), &init);
+  for (auto &init : *graph.mutable_sparse_initializer())
+    add(scope.sparse, init.values().name(), &init);
   return success(ok);
 }
 
@@ -619,57 +574,56 @@ LogicalResult Importer::initializers(const pb::GraphProto &graph) {
 // Nodes
 //===----------------------------------------------------------------------===//
 
-LogicalResult Importer::importNodes(
-    const google::protobuf::RepeatedPtrField<pb::NodeProto> &nodes,
-    const llvm::StringMap<int64_t> &opsets, Location loc) {
+LogicalResult Importer::importNodes(Nodes &nodes, const Opsets &opsets,
+                                    Location loc) {
   auto order = sorted(nodes, loc);
   if (failed(order))
     return failure();
-  bool ok = true;
   for (int i : *order) {
-    // One missing value makes every reader fail: the first report says it.
-    if (failed(importNode(nodes[i], opsets))) {
-      ok = false;
-      for (const std::string &out : nodes[i].output())
-        if (!out.empty())
-          return failure();
+    if (succeeded(importNode(nodes[i], opsets)))
+      continue;
+    if (!stop && errors > kMaxErrors) {
+      stop = true;
+      (void)error("too many errors");
     }
+    if (stop)
+      return failure();
+    // The nodes behind it are looked at too.
+    for (const std::string &out : nodes[i].output())
+      if (!out.empty())
+        scopes.back().values.try_emplace(out, broken);
   }
-  return success(ok);
+  return success();
 }
 
-LogicalResult
-Importer::importNode(const pb::NodeProto &node,
-                     const llvm::StringMap<int64_t> &opsets) {
-  Location loc = locOf(node);
-  if (++nodeCount > kMaxNodes)
-    return error("the model has more than " + Twine(kMaxNodes) +
-                 " nodes once its functions are inlined");
-  std::string domain = node.domain() == "ai.onnx" ? "" : node.domain();
-  if (domain.empty() && node.op_type() == "Constant") {
-    if (node.output_size() != 1)
-      return error(describe(node) + " must have one output", loc);
-    auto value = constantNode(node, loc);
-    if (failed(value))
-      return failure();
-    return define(node.output(0), *value, loc);
-  }
-  if (auto it = functions.find({domain, node.op_type()});
-      it != functions.end())
-    return inlineFunction(node, *it->second);
-  OperationState state(loc, NodeOp::getOperationName());
+LogicalResult Importer::operands(const pb::NodeProto &node,
+                                 OperationState &state) {
   for (const std::string &name : node.input()) {
     auto value = lookup(name, node);
     if (failed(value))
       return failure();
     state.addOperands(*value);
   }
+  return success();
+}
+
+/// The node's attributes, and its subgraphs as regions in their names' order.
+LogicalResult Importer::attributes(pb::NodeProto &node, const Opsets &opsets,
+                                   OperationState &state) {
+  Location loc = state.location;
+  std::string domain = domainOf(node.domain());
+  auto opset = opsets.find(domain);
+  if (opset == opsets.end())
+    return error(describe(node) + " is of domain '" +
+                     (domain.empty() ? "ai.onnx" : domain) +
+                     "', which the model does not import",
+                 loc);
+  bool known = lnn::onnx::lookup(domain, node.op_type(), opset->second);
   SmallVector<NamedAttribute> attrs;
-  SmallVector<Attribute> regionNames;
-  SmallVector<std::pair<const pb::GraphProto *, StringRef>> bodies;
+  std::map<std::string, pb::GraphProto *> bodies;
   llvm::StringSet<> seen;
-  for (const auto &given : node.attribute()) {
-    const pb::AttributeProto *attr = &given;
+  for (auto &given : *node.mutable_attribute()) {
+    pb::AttributeProto *attr = &given;
     if (!attr->ref_attr_name().empty()) {
       attr = functionAttributes
                  ? functionAttributes->lookup(attr->ref_attr_name())
@@ -683,29 +637,23 @@ Importer::importNode(const pb::NodeProto &node,
                        (name.empty() ? "an attribute without a name"
                                      : "the attribute '" + name + "' twice"),
                    loc);
-    if (attr->type() == pb::AttributeProto::GRAPH) {
-      bodies.push_back({&attr->g(), given.name()});
+    if (typeOf(*attr) == pb::AttributeProto::GRAPH) {
+      bodies[name] = attr->mutable_g();
       continue;
     }
-    auto value = attribute(*attr, loc);
+    auto value = attribute(*attr, loc, known);
     if (failed(value))
       return failure();
     attrs.push_back(b.getNamedAttr(name, *value));
   }
-  llvm::sort(bodies,
-             [](auto &l, auto &r) { return l.second < r.second; });
-  auto opset = opsets.find(domain);
-  if (opset == opsets.end())
-    return error(describe(node) + " is of domain '" + clean(domain) +
-                     "', which the model does not import",
-                 loc);
   state.addAttribute("op_type", b.getStringAttr(clean(node.op_type())));
   if (!domain.empty())
-    state.addAttribute("domain", b.getStringAttr(clean(domain)));
+    state.addAttribute("domain", b.getStringAttr(domain));
   state.addAttribute("opset", b.getI64IntegerAttr(opset->second));
   state.addAttribute("node_attrs", b.getDictionaryAttr(attrs));
-  for (auto &[graph, name] : bodies) {
-    regionNames.push_back(b.getStringAttr(clean(name)));
+  SmallVector<Attribute> regionNames;
+  for (auto &[name, graph] : bodies) {
+    regionNames.push_back(b.getStringAttr(name));
     auto region = std::make_unique<Region>();
     if (failed(importSubgraph(*graph, *region, opsets, loc)))
       return failure();
@@ -713,29 +661,48 @@ Importer::importNode(const pb::NodeProto &node,
   }
   if (!regionNames.empty())
     state.addAttribute("region_names", b.getArrayAttr(regionNames));
+  return success();
+}
+
+LogicalResult Importer::importNode(pb::NodeProto &node, const Opsets &opsets) {
+  Location loc = locOf(node);
+  if (functionAttributes) {
+    inlinedBytes += node.ByteSizeLong();
+    if (++inlinedNodes > kMaxInlinedNodes || inlinedBytes > kMaxInlinedBytes) {
+      stop = true;
+      return unsupported("the model's functions have more than " +
+                         Twine(kMaxInlinedNodes) + " nodes, or " +
+                         Twine(kMaxInlinedBytes) +
+                         " bytes, once they are inlined");
+    }
+  }
+  if (domainOf(node.domain()).empty() && node.op_type() == "Constant") {
+    if (node.output_size() != 1)
+      return error(describe(node) + " must have one output", loc);
+    auto value = constantNode(node, loc);
+    if (failed(value))
+      return failure();
+    return define(node.output(0), *value, loc);
+  }
+  if (pb::FunctionProto *function = functionOf(node))
+    return inlineFunction(node, *function);
+  OperationState state(loc, NodeOp::getOperationName());
+  if (failed(operands(node, state)) || failed(attributes(node, opsets, state)))
+    return failure();
   // Types are found later; what an omitted output has says so at once.
   Type later = UnrankedTensorType::get(b.getF32Type());
   for (const std::string &name : node.output())
     state.addTypes(name.empty() ? Type(b.getNoneType()) : later);
   Operation *op = b.create(state);
+  bool ok = true;
   for (auto [name, result] : llvm::zip(node.output(), op->getResults()))
-    if (failed(define(name, result, loc)))
-      return failure();
-  return success();
+    ok &= succeeded(define(name, result, loc));
+  return success(ok);
 }
 
-LogicalResult Importer::inlineFunction(const pb::NodeProto &node,
-                                       const pb::FunctionProto &function) {
-  Location loc = locOf(node);
-  if (!active.insert(&function).second || depth >= kMaxDepth)
-    return error(describe(node) + ": function '" + clean(function.name()) +
-                     "' calls itself, or functions are nested too deeply",
-                 loc);
-  ++depth;
-  auto leave = llvm::make_scope_exit([&] {
-    --depth;
-    active.erase(&function);
-  });
+LogicalResult Importer::functionInputs(const pb::NodeProto &node,
+                                       const pb::FunctionProto &function,
+                                       llvm::StringMap<Value> &inputs) {
   if (node.input_size() > function.input_size() ||
       node.output_size() > function.output_size())
     return error(describe(node) + " has " + Twine(node.input_size()) +
@@ -743,8 +710,7 @@ LogicalResult Importer::inlineFunction(const pb::NodeProto &node,
                      " outputs; function '" + clean(function.name()) +
                      "' has " + Twine(function.input_size()) + " and " +
                      Twine(function.output_size()),
-                 loc);
-  llvm::StringMap<Value> inputs;
+                 locOf(node));
   for (int i = 0; i < function.input_size(); ++i) {
     Value value = none;
     if (i < node.input_size()) {
@@ -755,27 +721,61 @@ LogicalResult Importer::inlineFunction(const pb::NodeProto &node,
     }
     inputs[function.input(i)] = value;
   }
+  return success();
+}
+
+LogicalResult Importer::inlineFunction(pb::NodeProto &node,
+                                       pb::FunctionProto &function) {
+  Location loc = locOf(node);
+  if (!active.insert(&function).second)
+    return error(describe(node) + ": function '" + clean(function.name()) +
+                     "' calls itself",
+                 loc);
+  auto finished = llvm::scope_exit([&] { active.erase(&function); });
+  if (depth >= kMaxDepth)
+    return error(describe(node) + ": functions and subgraphs are nested more " +
+                     "than " + Twine(kMaxDepth) + " deep",
+                 loc);
+  Scope scope(b.getInsertionBlock());
+  if (failed(functionInputs(node, function, scope.values)))
+    return failure();
+  // Defaults, and what the call gives; that may refer to attributes of the
+  // function that the call stands in.
+  std::list<pb::AttributeProto> defaults = defaultsOf(function);
   Attributes attributes;
-  for (const auto &attr : node.attribute()) {
-    const pb::AttributeProto *given = &attr;
-    if (!attr.ref_attr_name().empty() && functionAttributes)
-      given = functionAttributes->lookup(attr.ref_attr_name());
+  for (pb::AttributeProto &attr : defaults)
+    attributes[attr.name()] = &attr;
+  for (auto &attr : *node.mutable_attribute()) {
+    pb::AttributeProto *given = &attr;
+    if (!attr.ref_attr_name().empty())
+      given = functionAttributes
+                  ? functionAttributes->lookup(attr.ref_attr_name())
+                  : nullptr;
     if (given)
       attributes[attr.name()] = given;
   }
-  llvm::StringMap<int64_t> functionOpsets;
+  Opsets functionOpsets;
   for (const auto &import : function.opset_import())
-    functionOpsets[import.domain() == "ai.onnx" ? "" : import.domain()] =
-        import.version();
+    functionOpsets[domainOf(import.domain())] = import.version();
+  if (auto it = functionOpsets.find(""); it != functionOpsets.end())
+    if (failed(checkOpset(it->second,
+                          "function '" + clean(function.name()) + "'")))
+      return failure();
   // A function sees its inputs and nothing else.
-  std::vector<llvm::StringMap<Value>> outer;
+  std::vector<Scope> outer;
   outer.swap(scopes);
-  scopes.push_back(std::move(inputs));
-  const Attributes *outerAttributes = functionAttributes;
+  scopes.push_back(std::move(scope));
+  std::string outerCallers = callers;
+  callers = (cast<NameLoc>(loc).getName().getValue() + "/").str();
+  Attributes *outerAttributes = functionAttributes;
   functionAttributes = &attributes;
-  LogicalResult done = importNodes(function.node(), functionOpsets, loc);
+  ++depth;
+  LogicalResult done =
+      importNodes(*function.mutable_node(), functionOpsets, loc);
+  --depth;
   functionAttributes = outerAttributes;
-  llvm::StringMap<Value> inner = std::move(scopes.back());
+  callers = outerCallers;
+  llvm::StringMap<Value> inner = std::move(scopes.back().values);
   scopes.swap(outer);
   if (failed(done))
     return failure();
@@ -794,25 +794,34 @@ LogicalResult Importer::inlineFunction(const pb::NodeProto &node,
   return success();
 }
 
-LogicalResult
-Importer::importSubgraph(const pb::GraphProto &graph, Region &region,
-                         const llvm::StringMap<int64_t> &opsets,
-                         Location loc) {
-  if (++depth > kMaxDepth)
-    return error("subgraphs are nested more than " + Twine(kMaxDepth) +
-                     " deep",
+/// What nothing needs goes, before anything is said about it.
+static void eraseUnused(Block &block) {
+  SmallVector<Operation *> ops;
+  for (Operation &op : block.without_terminator())
+    ops.push_back(&op);
+  for (Operation *op : llvm::reverse(ops))
+    if (op->use_empty())
+      op->erase();
+}
+
+LogicalResult Importer::importSubgraph(pb::GraphProto &graph, Region &region,
+                                       const Opsets &opsets, Location loc) {
+  if (depth >= kMaxDepth)
+    return error("functions and subgraphs are nested more than " +
+                     Twine(kMaxDepth) + " deep",
                  loc);
-  auto leave = llvm::make_scope_exit([&] { --depth; });
+  ++depth;
+  auto leave = llvm::scope_exit([&] { --depth; });
   OpBuilder::InsertionGuard guard(b);
   Block *block = b.createBlock(&region);
-  scopes.emplace_back();
-  auto pop = llvm::make_scope_exit([&] { scopes.pop_back(); });
+  scopes.emplace_back(block);
+  auto pop = llvm::scope_exit([&] { scopes.pop_back(); });
   Type later = UnrankedTensorType::get(b.getF32Type());
   for (const auto &input : graph.input())
     if (failed(define(input.name(), block->addArgument(later, loc), loc)))
       return failure();
   if (failed(initializers(graph)) ||
-      failed(importNodes(graph.node(), opsets, loc)))
+      failed(importNodes(*graph.mutable_node(), opsets, loc)))
     return failure();
   SmallVector<Value> results;
   for (const auto &output : graph.output()) {
@@ -825,6 +834,7 @@ Importer::importSubgraph(const pb::GraphProto &graph, Region &region,
     results.push_back(*value);
   }
   lnn::onnx::YieldOp::create(b, loc, results);
+  eraseUnused(*block);
   return success();
 }
 
@@ -841,18 +851,23 @@ Importer::inputType(const pb::ValueInfoProto &info,
                        "' is not a tensor (sequences, optionals and maps are "
                        "not known)");
   const auto &tensor = info.type().tensor_type();
-  Type element = elementType(context, tensor.elem_type());
+  Type element = elementTypeOf(context, tensor.elem_type());
   if (!element)
     return unsupported("input '" + name + "' has element type " +
-                       typeName(tensor.elem_type()));
+                       elementTypeName(tensor.elem_type()));
   if (!tensor.has_shape())
     return unsupported("input '" + name +
                        "' has no shape; its rank must be known");
+  if (tensor.shape().dim_size() > kMaxRank)
+    return unsupported("input '" + name + "' has rank " +
+                       Twine(tensor.shape().dim_size()) + ", at most " +
+                       Twine(kMaxRank) + " is supported");
   SmallVector<int64_t> shape;
   for (int k = 0; k < tensor.shape().dim_size(); ++k) {
     const auto &dim = tensor.shape().dim(k);
-    if (dim.has_dim_value()) {
-      if (dim.dim_value() < 0 || dim.dim_value() > (int64_t(1) << 40))
+    // Older exporters write -1 for a size that is not fixed.
+    if (dim.has_dim_value() && dim.dim_value() != -1) {
+      if (dim.dim_value() < 0 || dim.dim_value() > kMaxDim)
         return error("input '" + name + "' has the size " +
                      Twine(dim.dim_value()) + " in dimension " + Twine(k));
       shape.push_back(dim.dim_value());
@@ -870,86 +885,128 @@ Importer::inputType(const pb::ValueInfoProto &info,
 
 static bool isTimeName(StringRef name) {
   static const llvm::StringSet<> names = {
-      "dt",      "ts",         "timespan", "timespans",  "time_span",
+      "dt",      "ts",         "timespan", "timespans",    "time_span",
       "delta_t", "time_delta", "elapsed",  "elapsed_time", "time_spans"};
   return names.contains(name.lower());
 }
 
-LogicalResult Importer::importMain(const pb::GraphProto &graph,
-                                   ModuleOp module) {
-  llvm::StringSet<> initialized;
+/// The function's arguments: the inputs that no initializer fixes.
+void Importer::addInputs(const pb::GraphProto &graph, func::FuncOp function) {
+  llvm::StringSet<> initialized, seen;
   for (const auto &init : graph.initializer())
     initialized.insert(init.name());
-  SmallVector<Type> types;
-  SmallVector<DictionaryAttr> argAttrs;
-  SmallVector<std::string> names;
-  bool ok = true;
-  for (const auto &input : graph.input()) {
+  for (const auto &init : graph.sparse_initializer())
+    initialized.insert(init.values().name());
+  for (auto [position, input] : llvm::enumerate(graph.input())) {
     if (initialized.contains(input.name()))
       continue; // a default that nobody is asked for: a constant
+    std::string name = clean(input.name());
     SmallVector<Attribute> dims;
-    auto type = inputType(input, dims);
+    FailureOr<RankedTensorType> type = failure();
+    if (name.empty())
+      (void)error("input " + Twine(position) + " has no name");
+    else if (!seen.insert(name).second)
+      (void)error("there are two inputs '" + name + "'");
+    else
+      type = inputType(input, dims);
     if (failed(type)) {
-      ok = false;
+      scopes.back().values.try_emplace(input.name(), broken);
       continue;
     }
-    std::string name = clean(input.name());
     bool isTime = isTimeName(name) && isa<FloatType>(type->getElementType());
-    types.push_back(*type);
-    names.push_back(input.name());
-    argAttrs.push_back(b.getDictionaryAttr(
+    auto attrs = b.getDictionaryAttr(
         {b.getNamedAttr("lnn.name", b.getStringAttr(name)),
          b.getNamedAttr("lnn.role", b.getStringAttr(isTime ? "dt" : "input")),
          b.getNamedAttr("lnn.dims", b.getArrayAttr(dims)),
          b.getNamedAttr("lnn.dtype", b.getStringAttr(numpyName(
-                                         type->getElementType())))}));
+                                         type->getElementType())))});
+    unsigned index = function.getNumArguments();
+    (void)function.insertArgument(index, *type, attrs, modelLoc);
+    (void)define(input.name(), function.getArgument(index), modelLoc);
   }
-  if (!ok)
-    return failure();
+}
+
+/// The values that the graph's outputs name.
+void Importer::findOutputs(const pb::GraphProto &graph,
+                           SmallVectorImpl<Value> &results,
+                           SmallVectorImpl<std::string> &names) {
+  llvm::StringSet<> seen;
+  for (auto [position, output] : llvm::enumerate(graph.output())) {
+    std::string name = clean(output.name());
+    if (name.empty()) {
+      (void)error("output " + Twine(position) + " has no name");
+      continue;
+    }
+    if (!seen.insert(name).second) {
+      (void)error("the graph's output '" + name + "' is listed twice");
+      continue;
+    }
+    Scope &scope = scopes.back();
+    Value value = scope.values.lookup(output.name());
+    if (!value)
+      value = materialize(scope, output.name());
+    if (!value || isa<NoneType>(value.getType()))
+      (void)error("the graph's output '" + name +
+                  "' is given by no node, input or initializer");
+    if (value && output.has_type() && !output.type().has_tensor_type() &&
+        output.type().value_case() != pb::TypeProto::VALUE_NOT_SET)
+      (void)unsupported("output '" + name +
+                        "' is not a tensor (sequences, optionals and maps are "
+                        "not known)");
+    if (!value)
+      continue;
+    results.push_back(value);
+    names.push_back(name);
+  }
+}
+
+LogicalResult Importer::importMain(pb::GraphProto &graph, ModuleOp module) {
   if (graph.output_size() == 0)
     return error("the graph has no output");
   b.setInsertionPointToEnd(module.getBody());
-  auto function = func::FuncOp::create(
-      b, modelLoc, "main", b.getFunctionType(types, {}));
-  for (auto [i, attrs] : llvm::enumerate(argAttrs))
-    function.setArgAttrs(i, attrs);
+  auto function = func::FuncOp::create(b, modelLoc, "main",
+                                       b.getFunctionType({}, {}));
   Block *block = function.addEntryBlock();
   b.setInsertionPointToStart(block);
   none = lnn::onnx::NoneOp::create(b, modelLoc, b.getNoneType());
-  scopes.emplace_back();
-  for (auto [name, argument] : llvm::zip(names, block->getArguments()))
-    if (failed(define(name, argument, modelLoc)))
-      return failure();
+  broken = NodeOp::create(
+               b, modelLoc,
+               TypeRange(UnrankedTensorType::get(b.getF32Type())), ValueRange(),
+               b.getStringAttr("broken"),
+               b.getStringAttr(kBrokenDomain), b.getI64IntegerAttr(1),
+               b.getDictionaryAttr({}), ArrayAttr(), 0)
+               .getResult(0);
+  scopes.emplace_back(block);
+  scopes.back().lastConstant = broken.getDefiningOp();
+  addInputs(graph, function);
   if (failed(initializers(graph)) ||
-      failed(importNodes(graph.node(), opsets, modelLoc)))
+      failed(importNodes(*graph.mutable_node(), opsets, modelLoc)))
     return failure();
   SmallVector<Value> results;
   SmallVector<std::string> resultNames;
-  llvm::StringSet<> seen;
-  for (const auto &output : graph.output()) {
-    Value value = scopes.back().lookup(output.name());
-    if (!value || isa<NoneType>(value.getType())) {
-      ok = succeeded(error("the graph's output '" + clean(output.name()) +
-                           "' is given by no node, input or initializer"));
-      continue;
-    }
-    if (!seen.insert(output.name()).second)
-      return error("the graph's output '" + clean(output.name()) +
-                   "' is listed twice");
-    results.push_back(value);
-    resultNames.push_back(clean(output.name()));
-  }
-  if (!ok)
-    return failure();
+  findOutputs(graph, results, resultNames);
   func::ReturnOp::create(b, modelLoc, results);
-  function.setType(b.getFunctionType(
-      types, SmallVector<Type>(ValueRange(results).getTypes())));
-  // What no output needs goes, before anything is said about it.
-  for (Operation &op :
-       llvm::make_early_inc_range(llvm::reverse(block->without_terminator())))
-    if (op.use_empty())
-      op.erase();
+  function.setType(
+      b.getFunctionType(function.getArgumentTypes(),
+                        SmallVector<Type>(ValueRange(results).getTypes())));
+  eraseUnused(*block);
   return finish(function, graph, resultNames);
+}
+
+/// What the output is declared to be must be what it is.
+static std::optional<std::string>
+contradiction(const pb::GraphProto &graph, StringRef name, Type element) {
+  for (const auto &output : graph.output()) {
+    if (clean(output.name()) != name || !output.type().has_tensor_type())
+      continue;
+    int32_t declared = output.type().tensor_type().elem_type();
+    Type type = elementTypeOf(element.getContext(), declared);
+    if (declared != pb::TensorProto::UNDEFINED && type != element)
+      return "output '" + name.str() + "' is declared as " +
+             elementTypeName(declared) + " and computed as " +
+             numpyName(element).str();
+  }
+  return std::nullopt;
 }
 
 /// Infers types, names results' sizes, pairs states.
@@ -957,112 +1014,38 @@ LogicalResult Importer::finish(func::FuncOp function,
                                const pb::GraphProto &graph,
                                ArrayRef<std::string> resultNames) {
   Analysis analysis;
-  if (failed(analysis.run(function)))
+  if (failed(analysis.run(function)) || errors)
     return failure();
   Operation *terminator = function.getBody().front().getTerminator();
   SmallVector<Type> types(terminator->getOperandTypes());
   function.setType(b.getFunctionType(function.getArgumentTypes(), types));
+  SmallVector<ValueInfo> infos;
   for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
     const ValueInfo &info = analysis.info(value);
-    if (!info.present())
-      return error("the type of output '" + resultNames[i] +
-                   "' cannot be found");
+    if (!info.present()) {
+      (void)error("the type of output '" + resultNames[i] +
+                  "' cannot be found");
+      continue;
+    }
+    if (auto text = contradiction(graph, resultNames[i], info.elementType))
+      (void)error(*text);
     SmallVector<Attribute> dims;
     for (Dim d : info.dims)
-      dims.push_back(d.isConst()
-                         ? Attribute(b.getI64IntegerAttr(d.value()))
-                         : Attribute(b.getStringAttr(d.str())));
+      dims.push_back(d.isConst() ? Attribute(b.getI64IntegerAttr(d.value()))
+                                 : Attribute(b.getStringAttr(d.str())));
     function.setResultAttr(i, "lnn.name", b.getStringAttr(resultNames[i]));
     function.setResultAttr(i, "lnn.role", b.getStringAttr("output"));
     function.setResultAttr(i, "lnn.dims", b.getArrayAttr(dims));
-    function.setResultAttr(
-        i, "lnn.dtype", b.getStringAttr(numpyName(info.elementType)));
+    function.setResultAttr(i, "lnn.dtype",
+                           b.getStringAttr(numpyName(info.elementType)));
   }
-  return pairStates(function, analysis, resultNames);
-}
-
-/// The names that an output which replaces the state `input` may have, best first.
-static SmallVector<std::string> successors(StringRef input) {
-  SmallVector<std::string> names;
-  names.push_back((input + "_next").str());
-  if (input.ends_with("_in"))
-    names.push_back((input.drop_back(3) + "_out").str());
-  if (input.ends_with("0"))
-    names.push_back((input.drop_back() + "n").str());
-  names.push_back((input + "_out").str());
-  names.push_back((input + "N").str());
-  names.push_back((input + "n").str());
-  if (size_t at = input.find("past"); at != StringRef::npos)
-    names.push_back(
-        (input.take_front(at) + "present" + input.drop_front(at + 4)).str());
-  return names;
-}
-
-LogicalResult Importer::pairStates(func::FuncOp function, Analysis &analysis,
-                                   ArrayRef<std::string> resultNames) {
-  Operation *terminator = function.getBody().front().getTerminator();
-  std::set<unsigned> taken;
-  auto argumentName = [&](unsigned i) {
-    return function.getArgAttrOfType<StringAttr>(i, "lnn.name").getValue();
-  };
-  auto same = [&](unsigned argument, unsigned result) {
-    const ValueInfo &a = analysis.info(function.getArgument(argument)),
-                    &r = analysis.info(terminator->getOperand(result));
-    return a.elementType == r.elementType && a.dims == r.dims;
-  };
-  auto pair = [&](unsigned argument, unsigned result) {
-    taken.insert(result);
-    function.setArgAttr(argument, "lnn.role", b.getStringAttr("state"));
-    function.setArgAttr(argument, "lnn.next",
-                        b.getStringAttr(resultNames[result]));
-    function.setResultAttr(result, "lnn.role", b.getStringAttr("state"));
-    function.setResultAttr(result, "lnn.prev",
-                           b.getStringAttr(argumentName(argument)));
-  };
-  std::set<unsigned> paired;
-  for (const auto &[in, out] : options.states) {
-    std::optional<unsigned> argument, result;
-    for (unsigned i = 0; i < function.getNumArguments(); ++i)
-      if (argumentName(i) == in)
-        argument = i;
-    for (auto [i, name] : llvm::enumerate(resultNames))
-      if (name == out)
-        result = i;
-    if (!argument)
-      return error("state '" + in + ":" + out + "': the model has no input '" +
-                   in + "'");
-    if (!result)
-      return error("state '" + in + ":" + out + "': the model has no output '" +
-                   out + "'");
-    if (!same(*argument, *result))
-      return error("state '" + in + ":" + out + "': the input is " +
-                   analysis.info(function.getArgument(*argument)).str() +
-                   " and the output " +
-                   analysis.info(terminator->getOperand(*result)).str() +
-                   "; they must be equal");
-    if (taken.count(*result) || !paired.insert(*argument).second)
-      return error("state '" + in + ":" + out + "' is given twice");
-    pair(*argument, *result);
-  }
-  for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-    if (paired.count(i) ||
-        function.getArgAttrOfType<StringAttr>(i, "lnn.role") == "dt")
-      continue;
-    bool found = false;
-    for (const std::string &name : successors(argumentName(i))) {
-      for (auto [k, result] : llvm::enumerate(resultNames))
-        if (!found && result == name && !taken.count(k) && same(i, k)) {
-          pair(i, k);
-          found = true;
-        }
-    }
-  }
-  return success();
+  if (errors)
+    return failure();
+  return pairStates(function, analysis, options.states);
 }
 
 OwningOpRef<ModuleOp> Importer::run(StringRef bytes) {
-  modelLoc = NameLoc::get(
-      b.getStringAttr(options.name.empty() ? "model" : options.name));
+  modelLoc = named(options.name.empty() ? "model" : clean(options.name));
   if (bytes.size() > size_t(INT32_MAX)) {
     (void)error("the file has " + Twine(bytes.size()) +
                 " bytes; a protobuf holds 2 GiB at most (weights belong in "
@@ -1084,12 +1067,13 @@ OwningOpRef<ModuleOp> Importer::run(StringRef bytes) {
     return nullptr;
   }
   OwningOpRef<ModuleOp> module = ModuleOp::create(modelLoc);
-  if (failed(readFunctions()) || failed(readOpsets()) ||
-      failed(importMain(model.graph(), *module)) ||
+  readFunctions();
+  if (failed(readOpsets()) ||
+      failed(importMain(*model.mutable_graph(), *module)) ||
       failed(verify(*module)))
     return nullptr;
   if (!options.name.empty())
-    (*module)->setAttr("lnn.model", b.getStringAttr(options.name));
+    (*module)->setAttr("lnn.model", b.getStringAttr(clean(options.name)));
   return module;
 }
 
@@ -1114,7 +1098,8 @@ OwningOpRef<ModuleOp> lnn::onnx::importModel(StringRef bytes,
 }
 
 bool lnn::onnx::looksLikeOnnx(StringRef bytes) {
-  // Text is printable; a protobuf begins with a tag of a low field (ir_version is 0x08).
+  // Text is printable; a protobuf begins with a tag of a low field (ir_version is
+  // 0x08).
   if (bytes.empty())
     return true;
   return bytes.take_front(256).contains('\0') || bytes[0] == '\x08' ||

@@ -24,6 +24,8 @@ static void addCleanup(OpPassManager &pm) {
 static void buildTensorStage(OpPassManager &pm) {
   pm.addPass(createConvertOnnxToLnn());
   addCleanup(pm);
+  pm.addPass(createConvertLnnToOde());
+  pm.addPass(createConvertOdeToScf());
   pm.addPass(createConvertLnnScanToScf());
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());

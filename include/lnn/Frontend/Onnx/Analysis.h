@@ -5,8 +5,12 @@
 #include "lnn/Frontend/Onnx/OpTable.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace lnn::onnx {
+
+/// The domain of the node that stands for what the importer has reported: it is unknown, and nothing more is said of it.
+constexpr llvm::StringLiteral kBrokenDomain = "lnn.broken";
 
 /// Infers what is known of every value of a function of onnx.node ops, and writes the types it found to the values.
 class Analysis {
@@ -23,12 +27,22 @@ public:
 
 private:
   friend class InferContextImpl;
-  llvm::DenseMap<mlir::Value, ValueInfo> infos;
+  // Infer functions hold on to infos while they infer a body, which adds to the map: each has a place of its own.
+  llvm::DenseMap<mlir::Value, std::unique_ptr<ValueInfo>> infos;
+  void setInfo(mlir::Value value, ValueInfo info);
   llvm::DenseSet<mlir::Value> unknown; // results of what was not understood
   bool anyFailed = false;
+  unsigned missing = 0;          // nodes reported as not known
+  llvm::StringMap<unsigned> beyond; // and those that are only counted, by operator
 
   void inferBlock(mlir::Block &block);
   void inferNode(NodeOp node);
+  void giveUp(NodeOp node);
+  const OpEntry *entryOf(NodeOp node);
+  mlir::LogicalResult checkInputs(NodeOp node, const OpEntry &entry);
+  mlir::LogicalResult checkOutput(NodeOp node, unsigned index, const ValueInfo &out);
+  void reportMissing(NodeOp node, bool known);
+  void reportBeyond(mlir::func::FuncOp function);
   mlir::LogicalResult inferBody(mlir::Region &body, llvm::ArrayRef<ValueInfo> arguments,
                                 llvm::SmallVectorImpl<ValueInfo> &results);
 };

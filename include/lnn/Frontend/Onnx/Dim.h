@@ -27,6 +27,7 @@ struct DimNode {
   std::string name;   // Symbol
   const DimNode *lhs = nullptr, *rhs = nullptr;
   unsigned id = 0;    // order of creation
+  unsigned weight = 1; // nodes of the expression, written out
 };
 
 /// A value type; null when default-constructed (unknown).
@@ -49,7 +50,8 @@ private:
   const DimNode *node = nullptr;
 };
 
-/// Makes and interns dimensions; simplifies (constants, x+0, x*1, x-x, ordering of commutative operands).
+/// Makes and interns dimensions; simplifies (constants, x+0, x*1, x-x, ordering of commutative operands). What overflows
+/// 64 bits, or is written out longer than any model needs, is unknown (null): models are untrusted.
 class DimContext {
 public:
   Dim constant(int64_t value);

@@ -1,0 +1,62 @@
+// The runnable examples of the ops' documentation, round trip.
+// RUN: lnn-opt %s | lnn-opt | FileCheck %s
+
+// CHECK: lnn.ltc %{{.*}}, %{{.*}} for %{{.*}} unfolds 6 recurrent({{.*}} wired #wiring) sensory({{.*}}) neurons({{.*}}) : tensor<?x2xf32>, tensor<?x1xf32>, f32
+func.func @step_ltc(%h: tensor<?x2xf32>, %x: tensor<?x1xf32>, %dt: f32, %w: tensor<2x2xf32>, %s: tensor<2x2xf32>, %m: tensor<2x2xf32>,
+                %e: tensor<2x2xf32>, %w1: tensor<1x2xf32>, %s1: tensor<1x2xf32>, %m1: tensor<1x2xf32>, %e1: tensor<1x2xf32>,
+                %cm: tensor<2xf32>, %gleak: tensor<2xf32>, %vleak: tensor<2xf32>) -> tensor<?x2xf32> {
+  %next = lnn.ltc %h, %x for %dt unfolds 6
+      recurrent(%w, %s, %m, %e wired <2 x 2, {0: [1]}>) sensory(%w1, %s1, %m1, %e1) neurons(%cm, %gleak, %vleak)
+      : tensor<?x2xf32>, tensor<?x1xf32>, f32
+  return %next : tensor<?x2xf32>
+}
+
+// CHECK: lnn.cfc %{{.*}} for %{{.*}} mode default ff1({{.*}}) ff2({{.*}}) time_a({{.*}}) time_b({{.*}}) : tensor<?x8xf32>, tensor<?x1xf32> -> tensor<?x4xf32>
+func.func @head_cfc(%f: tensor<?x8xf32>, %ts: tensor<?x1xf32>, %w1: tensor<8x4xf32>, %b1: tensor<4xf32>, %w2: tensor<8x4xf32>,
+                %b2: tensor<4xf32>, %wa: tensor<8x4xf32>, %ba: tensor<4xf32>, %wb: tensor<8x4xf32>, %bb: tensor<4xf32>) -> tensor<?x4xf32> {
+  %next = lnn.cfc %f for %ts mode default ff1(%w1, %b1) ff2(%w2, %b2) time_a(%wa, %ba) time_b(%wb, %bb)
+      : tensor<?x8xf32>, tensor<?x1xf32> -> tensor<?x4xf32>
+  return %next : tensor<?x4xf32>
+}
+
+// CHECK: lnn.feedback %{{.*}}, %{{.*}} through %{{.*}} : tensor<?x3xf32>, tensor<?x4xf32>
+func.func @closed_feedback(%x: tensor<?x3xf32>, %h: tensor<?x4xf32>, %f: tensor<4x3xf32>) -> tensor<?x3xf32> {
+  %u = lnn.feedback %x, %h through %f : tensor<?x3xf32>, tensor<?x4xf32>
+  return %u : tensor<?x3xf32>
+}
+
+// CHECK: lnn.trajectory %{{.*}}, %{{.*}} for %{{.*}} tau(%{{.*}}) : tensor<?x3x4xf32>, tensor<?x4xf32>, f32
+func.func @remember_trajectory(%m: tensor<?x3x4xf32>, %h: tensor<?x4xf32>, %dt: f32, %tau: tensor<3xf32>) -> tensor<?x3x4xf32> {
+  %next = lnn.trajectory %m, %h for %dt tau(%tau) : tensor<?x3x4xf32>, tensor<?x4xf32>, f32
+  return %next : tensor<?x3x4xf32>
+}
+
+// CHECK: lnn.state_gate %{{.*}} over %{{.*}} query(%{{.*}}) key(%{{.*}}) value(%{{.*}}) gate(%{{.*}}, %{{.*}})
+func.func @aware_state_gate(%h: tensor<?x4xf32>, %m: tensor<?x3x4xf32>, %wq: tensor<4x2xf32>, %wk: tensor<4x2xf32>, %wv: tensor<4x4xf32>,
+                 %w: tensor<8x4xf32>, %b: tensor<4xf32>) -> tensor<?x4xf32> {
+  %next = lnn.state_gate %h over %m query(%wq) key(%wk) value(%wv) gate(%w, %b)
+      : tensor<?x4xf32>, tensor<?x3x4xf32>, tensor<4x2xf32>
+  return %next : tensor<?x4xf32>
+}
+
+// CHECK: lnn.linear_recurrence decay %{{.*}} drive %{{.*}} from %{{.*}} dim 1
+// CHECK: lnn.linear_recurrence decay %{{.*}} keys %{{.*}} values %{{.*}} read %{{.*}} from %{{.*}} dim 1
+func.func @diagonal_linear_recurrence(%a: tensor<?x?x4xf32>, %b: tensor<?x?x4xf32>, %h0: tensor<?x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x4xf32>) {
+  %h, %hn = lnn.linear_recurrence decay %a drive %b from %h0 dim 1
+      : (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x4xf32>)
+  return %h, %hn : tensor<?x?x4xf32>, tensor<?x4xf32>
+}
+func.func @matrix_linear_recurrence(%a: tensor<?x?x1xf32>, %k: tensor<?x?x8xf32>, %v: tensor<?x?x4xf32>, %q: tensor<?x?x8xf32>, %s0: tensor<?x8x4xf32>)
+    -> (tensor<?x?x4xf32>, tensor<?x8x4xf32>) {
+  %y, %sn = lnn.linear_recurrence decay %a keys %k values %v read %q from %s0 dim 1
+      : (tensor<?x?x1xf32>, tensor<?x?x8xf32>, tensor<?x?x4xf32>, tensor<?x?x8xf32>, tensor<?x8x4xf32>)
+      -> (tensor<?x?x4xf32>, tensor<?x8x4xf32>)
+  return %y, %sn : tensor<?x?x4xf32>, tensor<?x8x4xf32>
+}
+
+// CHECK: lnn.causal_conv %{{.*}}, %{{.*}} taps(%{{.*}}, %{{.*}}) : tensor<?x?x4xf32>, tensor<?x2x4xf32>
+func.func @conv_causal_conv(%x: tensor<?x?x4xf32>, %s: tensor<?x2x4xf32>, %w: tensor<3x4xf32>, %b: tensor<4xf32>)
+    -> (tensor<?x?x4xf32>, tensor<?x2x4xf32>) {
+  %y, %next = lnn.causal_conv %x, %s taps(%w, %b) : tensor<?x?x4xf32>, tensor<?x2x4xf32>
+  return %y, %next : tensor<?x?x4xf32>, tensor<?x2x4xf32>
+}

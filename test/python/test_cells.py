@@ -1,0 +1,348 @@
+"""Cells of the lnn dialect, compiled from text and compared with float64 references written from
+the equations.
+"""
+
+import lnnc
+import numpy as np
+import pytest
+from conftest import error
+
+TOLERANCE = 5e-6
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def constant(value):
+    """MLIR's text of an f32 tensor constant, bit for bit."""
+    value = np.ascontiguousarray(value, "f4")
+    shape = "x".join(map(str, value.shape))
+    return f'dense<"0x{value.tobytes().hex().upper()}"> : tensor<{shape}xf32>'
+
+
+def wiring(mask):
+    """MLIR's text of a wiring, one receiver at a time."""
+    rows = ", ".join(f"{i}: [{', '.join(map(str, np.flatnonzero(r)))}]" for i, r in enumerate(mask))
+    return f"<{mask.shape[0]} x {mask.shape[1]}, {{{rows}}}>"
+
+
+def run(arguments, results, body, weights, inputs):
+    """Compiles @main of these arguments and results, {name: type}, and runs it; weights are
+    constants.
+    """
+    lines = [f"%{k} = arith.constant {constant(v)}" for k, v in weights.items()]
+    args = ", ".join(f'%{k}: {t} {{lnn.name = "{k}"}}' for k, t in arguments.items())
+    outs = ", ".join(f'{t} {{lnn.name = "{k}"}}' for k, t in results.items())
+    ret = ", ".join(f"%{k}" for k in results)
+    types = ", ".join(results.values())
+    text = (
+        f"func.func @main({args}) -> ({outs}) {{\n  "
+        + "\n  ".join([*lines, body, f"return {ret} : {types}"])
+        + "\n}\n"
+    )
+    return lnnc.compile(text).run({k: np.asarray(v, "f4") for k, v in inputs.items()})
+
+
+def check(got, want, tolerance=TOLERANCE):
+    for name, value in want.items():
+        e = error(got[name], np.asarray(value, "f4"))
+        assert e <= tolerance, (name, e)
+
+
+def f4(rng, low, high, *shape):
+    """Uniform f32 values, as float64."""
+    return rng.uniform(low, high, shape).astype("f4").astype("f8")
+
+
+def durations(rng, kind, batch, size):
+    """A duration's type and value."""
+    if kind == "scalar":
+        return "f32", None
+    shape, text = {"sample": ((batch, 1), "?x1"), "neuron": ((batch, size), f"?x{size}")}[kind]
+    return f"tensor<{text}xf32>", f4(rng, 0.1, 1.0, *shape)
+
+
+SIZES = [(1, 5, 3, "scalar"), (5, 19, 7, "sample"), (5, 33, 16, "sample"), (1, 16, 1, "neuron")]
+
+
+def masks(rng, kind, n, i):
+    if kind == "dense":
+        return np.ones((n, n)), np.ones((i, n))
+    if kind == "empty":
+        return np.zeros((n, n)), rng.uniform(size=(i, n)) < 0.5
+    return rng.uniform(size=(n, n)) < 0.2, rng.uniform(size=(i, n)) < 0.4
+
+
+@pytest.mark.parametrize("batch,n,i,kind", SIZES)
+@pytest.mark.parametrize("wires", ["dense", "sparse", "empty"])
+def test_ltc(batch, n, i, kind, wires):
+    rng = np.random.default_rng(n)
+    rec, sens = masks(rng, wires, n, i)
+    p = {
+        "w": f4(rng, 0.01, 1, n, n),
+        "sigma": f4(rng, 3, 8, n, n),
+        "mu": f4(rng, 0.3, 0.8, n, n),
+        "erev": f4(rng, -1, 1, n, n),
+        "sw": f4(rng, 0.01, 1, i, n),
+        "ss": f4(rng, 3, 8, i, n),
+        "sm": f4(rng, 0.3, 0.8, i, n),
+        "se": f4(rng, -1, 1, i, n),
+        "cm": f4(rng, 0.4, 0.6, n),
+        "gleak": f4(rng, 0.001, 1, n),
+        "vleak": f4(rng, -0.2, 0.2, n),
+    }
+    h, x = f4(rng, -1, 1, batch, n), f4(rng, -1, 1, batch, i)
+    dt_type, dt = durations(rng, kind, batch, n)
+    args = {"h": f"tensor<?x{n}xf32>", "x": f"tensor<?x{i}xf32>"}
+    inputs, prefix = {"h": h, "x": x}, ""
+    if dt is None:
+        dt, prefix = 0.75, "%dt = arith.constant 0.75 : f32\n  "
+    else:
+        args["dt"] = dt_type
+        inputs["dt"] = dt
+    body = (
+        f"{prefix}%y = lnn.ltc %h, %x for %dt unfolds 6 "
+        f"recurrent(%w, %sigma, %mu, %erev wired {wiring(rec)}) "
+        f"sensory(%sw, %ss, %sm, %se wired {wiring(sens)}) neurons(%cm, %gleak, %vleak) "
+        f": {args['h']}, {args['x']}, {dt_type}"
+    )
+    got = run(args, {"y": args["h"]}, body, p, inputs)
+
+    def synapses(v, w, sigma, mu, erev, mask):
+        g = w * mask * sigmoid(sigma * (v[:, :, None] - mu))
+        return (g * erev).sum(1), g.sum(1)
+
+    num_s, den_s = synapses(x, p["sw"], p["ss"], p["sm"], p["se"], sens)
+    cm = p["cm"] / (np.asarray(dt) / 6)
+    for _ in range(6):
+        num, den = synapses(h, p["w"], p["sigma"], p["mu"], p["erev"], rec)
+        h = (cm * h + p["gleak"] * p["vleak"] + num + num_s) / (cm + p["gleak"] + den + den_s + 1e-8)
+    check(got, {"y": h})
+
+
+@pytest.mark.parametrize("batch,n,i,kind", SIZES)
+@pytest.mark.parametrize("mode", ["default", "no_gate", "pure"])
+def test_cfc(batch, n, i, kind, mode):
+    rng = np.random.default_rng(n)
+    f = i + 4
+    mask = rng.uniform(size=(f, n)) < 0.5
+    p = {k: f4(rng, -1, 1, f, n) for k in ("w1", "w2", "wa", "wb")}
+    p |= {k: f4(rng, -1, 1, n) for k in ("b1", "b2", "ba", "bb", "tau", "a")}
+    x = f4(rng, -1, 1, batch, f)
+    dt_type, dt = durations(rng, kind, batch, n)
+    args, inputs, prefix = {"x": f"tensor<?x{f}xf32>"}, {"x": x}, ""
+    if dt is None:
+        dt, prefix = 0.75, "%dt = arith.constant 0.75 : f32\n  "
+    else:
+        args["dt"], inputs["dt"] = dt_type, dt
+    operands = (
+        "tau(%tau, %a)"
+        if mode == "pure"
+        else "ff2(%w2, %b2) time_a(%wa, %ba) time_b(%wb, %bb)"
+    )
+    out = f"tensor<?x{n}xf32>"
+    body = (
+        f"{prefix}%y = lnn.cfc %x for %dt mode {mode} ff1(%w1, %b1) {operands} "
+        f"wired {wiring(mask)} : {args['x']}, {dt_type} -> {out}"
+    )
+    got = run(args, {"y": out}, body, p, inputs)
+    ff1 = x @ (p["w1"] * mask) + p["b1"]
+    if mode == "pure":
+        want = -p["a"] * np.exp(-dt * (np.abs(p["tau"]) + np.abs(ff1))) * ff1 + p["a"]
+    else:
+        ff1, ff2 = np.tanh(ff1), np.tanh(x @ (p["w2"] * mask) + p["b2"])
+        t = sigmoid((x @ p["wa"] + p["ba"]) * dt + x @ p["wb"] + p["bb"])
+        want = ff1 + t * ff2 if mode == "no_gate" else ff1 * (1 - t) + t * ff2
+    check(got, {"y": want})
+
+
+@pytest.mark.parametrize("batch,n,i,kind", SIZES)
+@pytest.mark.parametrize("scheme", ["euler", "semi_implicit", "exponential_euler", "rk4"])
+def test_ctrnn(batch, n, i, kind, scheme):
+    rng = np.random.default_rng(n)
+    rec, sens = masks(rng, "sparse", n, i)
+    p = {
+        "w": f4(rng, -1, 1, i, n),
+        "r": f4(rng, -1, 1, n, n),
+        "tau": f4(rng, 0.5, 2, n),
+        "b": f4(rng, -1, 1, n),
+    }
+    h, u = f4(rng, -1, 1, batch, n), f4(rng, -1, 1, batch, i)
+    dt_type, dt = durations(rng, kind, batch, n)
+    args = {"h": f"tensor<?x{n}xf32>", "u": f"tensor<?x{i}xf32>"}
+    inputs, prefix = {"h": h, "u": u}, ""
+    if dt is None:
+        dt, prefix = 0.75, "%dt = arith.constant 0.75 : f32\n  "
+    else:
+        args["dt"], inputs["dt"] = dt_type, dt
+    body = (
+        f"{prefix}%y = lnn.ctrnn %h, %u for %dt method #ode.method<{scheme}, steps = 4> "
+        f"activation tanh input(%w wired {wiring(sens)}) recurrent(%r wired {wiring(rec)}) "
+        f"neurons(%tau, %b) : {args['h']}, {args['u']}, {dt_type}"
+    )
+    got = run(args, {"y": args["h"]}, body, p, inputs)
+    d = np.asarray(dt) / 4
+
+    def drive(s):
+        return np.tanh(u @ (p["w"] * sens) + s @ (p["r"] * rec) + p["b"])
+
+    def slope(s):
+        return (drive(s) - s) / p["tau"]
+
+    for _ in range(4):
+        if scheme == "euler":
+            h = h + d * slope(h)
+        elif scheme == "semi_implicit":
+            h = (p["tau"] / d * h + drive(h)) / (p["tau"] / d + 1)
+        elif scheme == "exponential_euler":
+            e = np.exp(-d / p["tau"])
+            h = e * h + (1 - e) * drive(h)
+        else:
+            k1 = slope(h)
+            k2 = slope(h + d / 2 * k1)
+            k3 = slope(h + d / 2 * k2)
+            k4 = slope(h + d * k3)
+            h = h + d / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    check(got, {"y": h})
+
+
+@pytest.mark.parametrize("batch,n,i,kind", SIZES)
+def test_feedback(batch, n, i, kind):
+    rng = np.random.default_rng(n)
+    mask = rng.uniform(size=(n, i)) < 0.5
+    f, x, h = f4(rng, -1, 1, n, i), f4(rng, -1, 1, batch, i), f4(rng, -1, 1, batch, n)
+    types = {"x": f"tensor<?x{i}xf32>", "h": f"tensor<?x{n}xf32>"}
+    body = f"%y = lnn.feedback %x, %h through %f wired {wiring(mask)} : {types['x']}, {types['h']}"
+    got = run(types, {"y": types["x"]}, body, {"f": f}, {"x": x, "h": h})
+    check(got, {"y": x + h @ (f * mask)})
+
+
+@pytest.mark.parametrize("batch,n,m,kind", SIZES)
+def test_trajectory(batch, n, m, kind):
+    rng = np.random.default_rng(n)
+    memory, h, tau = f4(rng, -1, 1, batch, m, n), f4(rng, -1, 1, batch, n), f4(rng, 0.1, 9, m)
+    dt_type, dt = durations(rng, kind, batch, n)
+    args = {"m": f"tensor<?x{m}x{n}xf32>", "h": f"tensor<?x{n}xf32>"}
+    inputs, prefix = {"m": memory, "h": h}, ""
+    if dt is None:
+        dt, prefix = np.full((1, 1), 0.75), "%dt = arith.constant 0.75 : f32\n  "
+    else:
+        args["dt"], inputs["dt"] = dt_type, dt
+    body = (
+        f"{prefix}%y = lnn.trajectory %m, %h for %dt tau(%tau) : {args['m']}, {args['h']}, {dt_type}"
+    )
+    got = run(args, {"y": args["m"]}, body, {"tau": tau}, inputs)
+    e = np.exp(-dt[:, None, :] / tau[:, None])
+    check(got, {"y": e * memory + (1 - e) * h[:, None, :]})
+
+
+@pytest.mark.parametrize("batch,n,m,kind", SIZES)
+@pytest.mark.parametrize("biases", [True, False])
+def test_state_gate(batch, n, m, kind, biases):
+    rng = np.random.default_rng(n)
+    d = 6
+    p = {
+        "wq": f4(rng, -1, 1, n, d),
+        "wk": f4(rng, -1, 1, n, d),
+        "wv": f4(rng, -1, 1, n, n),
+        "bq": f4(rng, -1, 1, d),
+        "bk": f4(rng, -1, 1, d),
+        "bv": f4(rng, -1, 1, n),
+        "w": f4(rng, -1, 1, 2 * n, n),
+        "b": f4(rng, -1, 1, n),
+    }
+    h, memory = f4(rng, -1, 1, batch, n), f4(rng, -1, 1, batch, m, n)
+    types = {"h": f"tensor<?x{n}xf32>", "m": f"tensor<?x{m}x{n}xf32>"}
+
+    def both(k):
+        return f"%w{k}, %b{k}" if biases else f"%w{k}"
+
+    body = (
+        f"%y = lnn.state_gate %h over %m query({both('q')}) key({both('k')}) value({both('v')}) "
+        f"gate(%w, %b) : {types['h']}, {types['m']}, tensor<{n}x{d}xf32>"
+    )
+    got = run(types, {"y": types["h"]}, body, p, {"h": h, "m": memory})
+    on = 1.0 if biases else 0.0
+    q = h @ p["wq"] + on * p["bq"]
+    k = memory @ p["wk"] + on * p["bk"]
+    v = memory @ p["wv"] + on * p["bv"]
+    s = np.einsum("bd,bmd->bm", q, k) / np.sqrt(d)
+    e = np.exp(s - s.max(1, keepdims=True))
+    c = np.einsum("bm,bmn->bn", e / e.sum(1, keepdims=True), v)
+    g = sigmoid(np.concatenate([h, c], 1) @ p["w"] + p["b"])
+    check(got, {"y": g * h + (1 - g) * c}, 2e-5)
+
+
+@pytest.mark.parametrize("batch,time,n", [(1, 1, 5), (5, 7, 19), (5, 4, 32), (2, 0, 3)])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_linear_recurrence_diagonal(batch, time, n, reverse):
+    rng = np.random.default_rng(n)
+    a, b = f4(rng, 0, 1, batch, time, n), f4(rng, -1, 1, batch, time, n)
+    h = f4(rng, -1, 1, batch, n)
+    seq, state = f"tensor<?x?x{n}xf32>", f"tensor<?x{n}xf32>"
+    order = " reverse" if reverse else ""
+    body = (
+        f"%y, %hn = lnn.linear_recurrence decay %a drive %b from %h dim 1{order} "
+        f": ({seq}, {seq}, {state}) -> ({seq}, {state})"
+    )
+    got = run({"a": seq, "b": seq, "h": state}, {"y": seq, "hn": state}, body, {}, {"a": a, "b": b, "h": h})
+    y = np.zeros_like(b)
+    for t in range(time)[:: -1 if reverse else 1]:
+        h = a[:, t] * h + b[:, t]
+        y[:, t] = h
+    check(got, {"y": y, "hn": h})
+
+
+@pytest.mark.parametrize("batch,time,k,v", [(1, 1, 5, 3), (5, 7, 8, 19), (2, 4, 16, 16)])
+@pytest.mark.parametrize("decay", ["scalar", "key", "full"])
+@pytest.mark.parametrize("read", [False, True])
+def test_linear_recurrence_matrix(batch, time, k, v, decay, read):
+    rng = np.random.default_rng(k)
+    tail, text = {"scalar": ((1,), "1"), "key": ((k,), str(k)), "full": ((k, v), f"{k}x{v}")}[decay]
+    a = f4(rng, 0, 1, batch, time, *tail)
+    inputs = {
+        "a": a,
+        "k": f4(rng, -1, 1, batch, time, k),
+        "v": f4(rng, -1, 1, batch, time, v),
+        "q": f4(rng, -1, 1, batch, time, k),
+        "s": f4(rng, -1, 1, batch, k, v),
+    }
+    types = {
+        "a": f"tensor<?x?x{text}xf32>",
+        "k": f"tensor<?x?x{k}xf32>",
+        "v": f"tensor<?x?x{v}xf32>",
+        "q": f"tensor<?x?x{k}xf32>",
+        "s": f"tensor<?x{k}x{v}xf32>",
+    }
+    if not read:
+        del inputs["q"], types["q"]
+    out = f"tensor<?x?x{v}xf32>" if read else f"tensor<?x?x{k}x{v}xf32>"
+    body = (
+        f"%y, %sn = lnn.linear_recurrence decay %a keys %k values %v {'read %q ' if read else ''}"
+        f"from %s dim 1 : ({', '.join(types.values())}) -> ({out}, {types['s']})"
+    )
+    got = run(types, {"y": out, "sn": types["s"]}, body, {}, inputs)
+    s, y = inputs["s"], []
+    for t in range(time):
+        at = a[:, t] if decay == "full" else a[:, t][:, :, None]
+        s = at * s + inputs["k"][:, t, :, None] * inputs["v"][:, t, None, :]
+        y.append(np.einsum("bkv,bk->bv", s, inputs["q"][:, t]) if read else s)
+    check(got, {"y": np.stack(y, 1), "sn": s})
+
+
+@pytest.mark.parametrize("batch,time,c,taps", [(1, 1, 5, 3), (5, 9, 19, 4), (2, 3, 16, 1), (2, 1, 8, 4)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_causal_conv(batch, time, c, taps, bias):
+    rng = np.random.default_rng(c)
+    x, s = f4(rng, -1, 1, batch, time, c), f4(rng, -1, 1, batch, taps - 1, c)
+    w, b = f4(rng, -1, 1, taps, c), f4(rng, -1, 1, c)
+    types = {"x": f"tensor<?x?x{c}xf32>", "s": f"tensor<?x{taps - 1}x{c}xf32>"}
+    body = (
+        f"%y, %sn = lnn.causal_conv %x, %s taps({'%w, %b' if bias else '%w'}) "
+        f": {types['x']}, {types['s']}"
+    )
+    got = run(types, {"y": types["x"], "sn": types["s"]}, body, {"w": w, "b": b}, {"x": x, "s": s})
+    whole = np.concatenate([s, x], 1)
+    y = sum(w[j] * whole[:, j : j + time] for j in range(taps)) + (b if bias else 0)
+    check(got, {"y": y, "sn": whole[:, time:]})
