@@ -12,20 +12,21 @@ if [ "${1:-}" = --check ]; then
 fi
 mkdir -p "$out"
 
-# generate FILE TD FLAG...: one page.
+# generate PAGE FLAGS TD...: one page of all that these files define.
 generate() {
-  local page=$1 td=$2
+  local page=$1 flags=$2
   shift 2
-  "$tblgen" "$@" "$td" -I . -I dialects -I include -I "$include" -o "$out/$page"
+  # shellcheck disable=SC2086 # flags are words
+  printf 'include "%s"\n' "$@" | "$tblgen" $flags -I . -I dialects -I include -I "$include" -o "$out/$page" -
 }
 
+export LC_ALL=C # the order of files
 for dialect in lnn ode onnx; do
-  name=${dialect^}
-  generate "$dialect-dialect.md" "dialects/$dialect/${name}Ops.td" -gen-dialect-doc "-dialect=$dialect"
+  generate "$dialect-dialect.md" "-gen-dialect-doc -dialect=$dialect" dialects/$dialect/*.td
 done
 for td in $(git ls-files 'include/lnn/**/Passes.td'); do
   page=$(dirname "${td#include/lnn/}" | tr '/[:upper:]' '-[:lower:]')
-  generate "$page-passes.md" "$td" -gen-pass-doc
+  generate "$page-passes.md" -gen-pass-doc "$td"
 done
 if [ "${1:-}" = --check ]; then
   diff -ru docs/generated "$out" || { echo "docs/generated is out of date: run scripts/docs.sh"; exit 1; }

@@ -2,23 +2,29 @@
 
 # count_tests LOG CODE: "PASSED FAILED", out of the closing lines of pytest, lit and ctest; else the suite is one test.
 count_tests() {
-  local log=$1 code=$2 ok=0 bad=0
+  local log=$1 code=$2 ok=0 bad=0 summary
   if grep -aqE '^[0-9]+% tests passed, [0-9]+ tests failed out of [0-9]+' "$log"; then
     bad=$(sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of .*/\1/p' "$log" | tail -n 1)
     ok=$(($(sed -nE 's/^[0-9]+% tests passed, .* out of ([0-9]+).*/\1/p' "$log" | tail -n 1) - bad))
   elif grep -aqE '^Total Discovered Tests:' "$log"; then
     ok=$(sum_lines 's/^ +(Passed|Expectedly Failed) *: *([0-9]+).*/\2/p' "$log")
     bad=$(sum_lines 's/^ +(Failed|Timed Out|Unresolved|Unexpectedly Passed) *: *([0-9]+).*/\2/p' "$log")
-  elif grep -aqE '^[=0-9].* in [0-9.]+s' "$log"; then
-    ok=$(tail -n 1 "$log" | grep -oE '[0-9]+ passed' | grep -oE '[0-9]+' || echo 0)
-    bad=$(($(tail -n 1 "$log" | grep -oE '[0-9]+ failed' | grep -oE '[0-9]+' || echo 0) +
-      $(tail -n 1 "$log" | grep -oE '[0-9]+ errors?' | grep -oE '[0-9]+' || echo 0)))
+  elif summary=$(grep -aE '^(=+ )?[0-9]+ [a-z]+.* in [0-9.]+s' "$log" | tail -n 1) && [ -n "$summary" ]; then
+    ok=$(number_before passed "$summary")
+    bad=$(($(number_before failed "$summary") + $(number_before error "$summary")))
   elif [ "$code" = 0 ]; then
     ok=1
   fi
   # A suite that failed without saying which test did has failed all the same.
   if [ "$code" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
   echo "$ok $bad"
+}
+
+# number_before WORD TEXT: 3 of "3 passed, 1 failed" for passed; 0 where it isn't there.
+number_before() {
+  local number
+  number=$(grep -oE "[0-9]+ $1" <<<"$2" | grep -oE '^[0-9]+') || number=0
+  echo "$number"
 }
 
 sum_lines() { sed -nE "$1" "$2" | awk '{ sum += $1 } END { print sum + 0 }'; }

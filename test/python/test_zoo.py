@@ -13,9 +13,9 @@ UNROLLED_SECONDS = 15
 
 @pytest.mark.parametrize("name", MODELS)
 def test_agrees_with_pytorch(name, tmp_path):
-    start = time.perf_counter()
+    start = time.process_time()  # not the clock's: other tests and programs may be running
     model = lnnc.compile(zoo_path(name))
-    assert time.perf_counter() - start < UNROLLED_SECONDS
+    assert time.process_time() - start < UNROLLED_SECONDS
     model.save(tmp_path / "model.so")
     loaded = lnnc.load(tmp_path / "model.so")
     for inputs, outputs in zoo_sets(name):

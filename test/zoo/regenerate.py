@@ -122,7 +122,7 @@ def sequence(network, time, inputs, states):
 def layer(network):
     """A recurrent layer's export, of any time and batch."""
     axes = {name: {0: "time", 1: "batch"} for name in ("x", "y")}
-    return Layer(network), ["x"], ["y"], lambda: (torch.randn(5, 3, 8),), axes
+    return Layer(network), ["x"], ["y"], lambda: (torch.randn(10, 2, 8),), axes
 
 
 def solve(method):
@@ -146,7 +146,7 @@ def torch_ncps():
 
 @model
 def cfc_cell():
-    return step(torch_ncps().CfCCell(8, 32, backbone_units=64, backbone_layers=1), 2, 8, 32, True)
+    return step(torch_ncps().CfCCell(8, 32, backbone_units=64, backbone_layers=1), 4, 8, 32, True)
 
 
 @model
@@ -164,7 +164,7 @@ def cfc_cell_ncp():
 def ltc_cell_ncp19():
     wired = wiring(19, 1)
     wired.build(32)
-    return step(torch_ncps().LTCCell(wired, 32), 2, 32, 19, True)
+    return step(torch_ncps().LTCCell(wired, 32), 1, 32, 19, True)
 
 
 @model
