@@ -6,6 +6,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <charconv>
+
 using namespace mlir;
 using namespace lnn::ode;
 
@@ -21,11 +23,17 @@ void OdeDialect::registerAttributes() {
 
 static constexpr int64_t defaultMaxSteps = 10000;
 
-/// The shortest text that reads back as the same number: 1.0e-6.
+/// The shortest text that reads back as the same number: 1.0e-06.
 static std::string shortest(const APFloat &value) {
-  SmallString<24> text;
-  value.toString(text, /*FormatPrecision=*/0, /*FormatMaxPadding=*/0);
-  return text.str().lower();
+  char buffer[32];
+  double number = value.convertToDouble();
+  auto end = std::to_chars(std::begin(buffer), std::end(buffer), number,
+                           std::chars_format::scientific).ptr;
+  std::string text(buffer, end);
+  size_t exponent = text.find('e'); // none in inf and nan
+  if (exponent != std::string::npos && text.find('.') == std::string::npos)
+    text.insert(exponent, ".0"); // what MLIR reads as a number has a point
+  return text;
 }
 
 static std::string schemeNames() {

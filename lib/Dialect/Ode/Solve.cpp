@@ -41,13 +41,9 @@ static Type withElement(Type type, Type element) {
   return element;
 }
 
-LogicalResult
-SolveOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location,
-                          ValueRange operands, DictionaryAttr attributes,
-                          OpaqueProperties properties, RegionRange regions,
-                          SmallVectorImpl<Type> &types) {
-  SolveOpAdaptor adaptor(operands, attributes, properties, regions);
-  Value dt = adaptor.getDt(), times = adaptor.getTimes();
+/// What the types follow from: one of interval and output times.
+static LogicalResult verifyTimes(std::optional<Location> location, Value dt,
+                                 Value times) {
   if (bool(dt) == bool(times)) // c2
     return emitOptionalError(location, "'ode.solve' op needs either an interval "
                                        "(for) or output times (at), ",
@@ -57,6 +53,18 @@ SolveOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location
                              "'ode.solve' op the output times need a leading "
                              "dimension, and are ",
                              times.getType());
+  return success();
+}
+
+LogicalResult
+SolveOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location,
+                          ValueRange operands, DictionaryAttr attributes,
+                          OpaqueProperties properties, RegionRange regions,
+                          SmallVectorImpl<Type> &types) {
+  SolveOpAdaptor adaptor(operands, attributes, properties, regions);
+  Value dt = adaptor.getDt(), times = adaptor.getTimes();
+  if (failed(verifyTimes(location, dt, times)))
+    return failure();
   for (Value state : adaptor.getStates()) {
     auto type = cast<RankedTensorType>(state.getType());
     if (times) {
@@ -359,7 +367,9 @@ static LogicalResult verifyArguments(SolveOp op, Region &region,
 LogicalResult SolveOp::verify() {
   if (getStates().empty()) // c1
     return emitOpError("needs at least one state");
-  // c2 and c3 are found where the result types are inferred.
+  // Types are inferred only after this.
+  if (failed(verifyTimes(getLoc(), getDt(), getTimes())))
+    return failure();
   if (getStart() && getStart().getType() != getTimeType()) // c4
     return emitOpError() << "the start must be of the time's type "
                          << getTimeType() << ", not "

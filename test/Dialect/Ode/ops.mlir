@@ -39,9 +39,9 @@ func.func @without_mass(%h: tensor<4xf64>, %k: tensor<2x4xf64>, %dt: f64, %a: f6
 
 // CHECK-LABEL: func.func @events
 func.func @events(%height: tensor<1xf64>, %speed: tensor<1xf64>, %times: tensor<10xf64>, %t0: f64) -> (tensor<10x1xf64>, i32, f64) {
-  // CHECK: %{{.*}}:4 = ode.solve %{{.*}}, %{{.*}} at %{{.*}} from %{{.*}} method <dopri5, rtol = 1.0e-6, atol = 1.0e-8, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
+  // CHECK: %{{.*}}:4 = ode.solve %{{.*}}, %{{.*}} at %{{.*}} from %{{.*}} method <dopri5, rtol = 1.0e-06, atol = 1.0e-08, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
   %x, %v, %status, %reached = ode.solve %height, %speed at %times from %t0
-      method <dopri5, rtol = 1.0e-6, atol = 1.0e-8, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
+      method <dopri5, rtol = 1.0e-06, atol = 1.0e-08, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
   ^bb0(%t: f64, %h: tensor<1xf64>, %w: tensor<1xf64>):
     %g = arith.constant dense<-9.81> : tensor<1xf64>
     ode.yield %w, %g : tensor<1xf64>, tensor<1xf64>
