@@ -126,7 +126,7 @@ def Lnn_CtrnnOp : Lnn_CellOp<"ctrnn", [AllTypesMatch<["state", "result"]>]> {
     ```mlir
     func.func @step(%h: tensor<?x4xf32>, %u: tensor<?x3xf32>, %dt: f32, %w: tensor<3x4xf32>, %r: tensor<4x4xf32>, %tau: tensor<4xf32>,
                     %b: tensor<4xf32>) -> tensor<?x4xf32> {
-      %next = lnn.ctrnn %h, %u for %dt method <euler, steps = 4> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
+      %next = lnn.ctrnn %h, %u for %dt method #ode.method<euler, steps = 4> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
           : tensor<?x4xf32>, tensor<?x3xf32>, f32
       return %next : tensor<?x4xf32>
     }

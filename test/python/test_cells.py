@@ -177,7 +177,7 @@ def test_ctrnn(batch, n, i, kind, scheme):
     else:
         args["dt"], inputs["dt"] = dt_type, dt
     body = (
-        f"{prefix}%y = lnn.ctrnn %h, %u for %dt method <{scheme}, steps = 4> "
+        f"{prefix}%y = lnn.ctrnn %h, %u for %dt method #ode.method<{scheme}, steps = 4> "
         f"activation tanh input(%w wired {wiring(sens)}) recurrent(%r wired {wiring(rec)}) "
         f"neurons(%tau, %b) : {args['h']}, {args['u']}, {dt_type}"
     )

@@ -33,7 +33,7 @@ def ConvertLnnToOde : Pass<"convert-lnn-to-ode"> {
     computed at all. f16 and bf16 are computed in f32.
 
     ```mlir
-    %next = lnn.ctrnn %h, %u for %dt method <euler, steps = 4> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
+    %next = lnn.ctrnn %h, %u for %dt method #ode.method<euler, steps = 4> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
     // becomes W u + b, and
     %next = ode.solve %h for %dt method <euler, steps = 4> : tensor<?x4xf32>, f32 {
     ^bb0(%t: f32, %s: tensor<?x4xf32>):

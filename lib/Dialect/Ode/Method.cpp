@@ -23,17 +23,20 @@ void OdeDialect::registerAttributes() {
 
 static constexpr int64_t defaultMaxSteps = 10000;
 
-/// The shortest text that reads back as the same number: 1.0e-06.
+/// The shortest text that reads back as the same number: 1.0e-6.
 static std::string shortest(const APFloat &value) {
   char buffer[32];
-  double number = value.convertToDouble();
-  auto end = std::to_chars(std::begin(buffer), std::end(buffer), number,
+  auto end = std::to_chars(std::begin(buffer), std::end(buffer),
+                           value.convertToDouble(),
                            std::chars_format::scientific).ptr;
-  std::string text(buffer, end);
-  size_t exponent = text.find('e'); // none in inf and nan
-  if (exponent != std::string::npos && text.find('.') == std::string::npos)
-    text.insert(exponent, ".0"); // what MLIR reads as a number has a point
-  return text;
+  auto [mantissa, exponent] = StringRef(buffer, end - buffer).split('e');
+  if (exponent.empty()) // inf and nan
+    return mantissa.str();
+  std::string text = mantissa.str() + (mantissa.contains('.') ? "e" : ".0e");
+  if (exponent.consume_front("-"))
+    text += '-';
+  StringRef digits = exponent.ltrim("+0");
+  return text + (digits.empty() ? "0" : digits.str());
 }
 
 static std::string schemeNames() {

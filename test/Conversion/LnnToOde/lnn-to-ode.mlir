@@ -6,7 +6,7 @@
 // CHECK: arith.mulf
 // CHECK: arith.addf
 // CHECK: %[[SENS:.*]]:2 = linalg.generic {{.*}}iterator_types = ["parallel", "parallel", "reduction"]{{.*}} outs(%[[LEAK]]#0, %[[LEAK]]#1
-// CHECK: ode.solve %arg0 for %arg2 method #ode.method<semi_implicit, steps = 6>
+// CHECK: ode.solve %arg0 for %arg2 method <semi_implicit, steps = 6>
 // CHECK: ^bb0(%{{.*}}: f32, %[[S:.*]]: tensor<?x2xf32>):
 // CHECK: %[[REC:.*]]:2 = linalg.generic {{.*}}iterator_types = ["parallel", "parallel", "reduction"]} ins(%[[S]],{{.*}} outs(%[[SENS]]#0, %[[SENS]]#1
 // CHECK: lnn.sigmoid
@@ -48,12 +48,12 @@ func.func @masked(%x: tensor<?x2xf32>, %h: tensor<?x2xf32>) -> tensor<?x2xf32> {
 // -----
 
 // CHECK-LABEL: @ctrnn
-// CHECK: ode.solve %arg0 for %arg2 method #ode.method<rk4, steps = 2>
+// CHECK: ode.solve %arg0 for %arg2 method <rk4, steps = 2>
 // CHECK: math.tanh
 // CHECK: ode.yield_semilinear decay %{{.*}} : f32 drive %{{.*}} : tensor<?x4xf32> mass %arg5 : tensor<4xf32>
 func.func @ctrnn(%h: tensor<?x4xf32>, %u: tensor<?x3xf32>, %dt: f32, %w: tensor<3x4xf32>, %r: tensor<4x4xf32>, %tau: tensor<4xf32>,
                  %b: tensor<4xf32>) -> tensor<?x4xf32> {
-  %next = lnn.ctrnn %h, %u for %dt method <rk4, steps = 2> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
+  %next = lnn.ctrnn %h, %u for %dt method #ode.method<rk4, steps = 2> activation tanh input(%w) recurrent(%r) neurons(%tau, %b)
       : tensor<?x4xf32>, tensor<?x3xf32>, f32
   return %next : tensor<?x4xf32>
 }

@@ -24,7 +24,7 @@ func.func private @method_m2_max_steps() attributes {m = #ode.method<dopri5, rto
 
 // -----
 
-// expected-error @+1 {{rtol must be finite and greater than 0, not 0.0e+0}}
+// expected-error @+1 {{rtol must be finite and greater than 0, not 0.0e0}}
 func.func private @method_m3() attributes {m = #ode.method<dopri5, rtol = 0.0, atol = 1.0e-8>}
 
 // -----
@@ -311,6 +311,7 @@ func.func @event_e1(%h: tensor<4xf32>, %dt: f32) {
 
 // The type of the result follows from the operands.
 func.func @inferred(%h: tensor<3xf32>, %dt: f32) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{are incompatible with return type(s) of operation}}
   %y = "ode.solve"(%h, %dt) <{method = #ode.method<rk4, steps = 4>, operandSegmentSizes = array<i32: 1, 1, 0, 0>}> ({
   ^bb0(%t: f32, %s: tensor<3xf32>):

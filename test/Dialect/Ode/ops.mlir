@@ -39,9 +39,9 @@ func.func @without_mass(%h: tensor<4xf64>, %k: tensor<2x4xf64>, %dt: f64, %a: f6
 
 // CHECK-LABEL: func.func @events
 func.func @events(%height: tensor<1xf64>, %speed: tensor<1xf64>, %times: tensor<10xf64>, %t0: f64) -> (tensor<10x1xf64>, i32, f64) {
-  // CHECK: %{{.*}}:4 = ode.solve %{{.*}}, %{{.*}} at %{{.*}} from %{{.*}} method <dopri5, rtol = 1.0e-06, atol = 1.0e-08, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
+  // CHECK: %{{.*}}:4 = ode.solve %{{.*}}, %{{.*}} at %{{.*}} from %{{.*}} method <dopri5, rtol = 1.0e-6, atol = 1.0e-8, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
   %x, %v, %status, %reached = ode.solve %height, %speed at %times from %t0
-      method <dopri5, rtol = 1.0e-06, atol = 1.0e-08, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
+      method <dopri5, rtol = 1.0e-6, atol = 1.0e-8, max_steps = 500> reporting : tensor<1xf64>, tensor<1xf64>, tensor<10xf64> {
   ^bb0(%t: f64, %h: tensor<1xf64>, %w: tensor<1xf64>):
     %g = arith.constant dense<-9.81> : tensor<1xf64>
     ode.yield %w, %g : tensor<1xf64>, tensor<1xf64>
@@ -84,6 +84,6 @@ func.func private @methods() attributes {
   j = #ode.method<trapezoid, steps = 1>, k = #ode.method<radau_iia3, steps = 1>,
   // CHECK-SAME: #ode.method<bosh3, rtol = 1.0e-3, atol = 1.5e-10, max_steps = 10000>
   l = #ode.method<bosh3, atol = 1.5e-10, rtol = 0.001>,
-  // CHECK-SAME: #ode.method<dopri8, rtol = 1.0e+0, atol = 3.3333333333333331e-1, max_steps = 1>
+  // CHECK-SAME: #ode.method<dopri8, rtol = 1.0e0, atol = 3.333333333333333e-1, max_steps = 1>
   m = #ode.method<dopri8, rtol = 1.0, atol = 0.33333333333333333, max_steps = 1>
 }
