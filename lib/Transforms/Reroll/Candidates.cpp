@@ -70,7 +70,7 @@ int Reroller::bestPhase(Interval interval) {
   countCrossing(interval);
   int period = interval.period;
   SmallVector<int> phases = llvm::to_vector(llvm::seq(0, period));
-  llvm::stable_sort(phases, [&](int a, int b) { return crossing[a] < crossing[b]; });
+  llvm::sort(phases, [&](int a, int b) { return std::pair(crossing[a], a) < std::pair(crossing[b], b); });
   int best = -1;
   std::pair<int, int> bestRank;
   if (int(phases.size()) > maxTries)

@@ -365,7 +365,7 @@ bool Collapser::buildGatherOfSlice(int place) {
     }
   }
   Type i64 = IntegerType::get(graph.getContext(), 64);
-  auto attr = DenseElementsAttr::get(RankedTensorType::get({trip, length}, i64), indices);
+  auto attr = DenseElementsAttr::get(RankedTensorType::get({trip, length}, i64), ArrayRef<int64_t>(indices));
   std::optional<BodyRef> whole = operand(place, 0);
   if (!whole)
     return false;
@@ -558,7 +558,7 @@ void Collapser::replaceOutput(const Output &out, Ref stacked, bool isSqueezed) {
     Ref whole = joined(out, stacked, isSqueezed);
     const Node &joiner = graph.nodes[out.joiner];
     if (int(joiner.operands.size()) > trip) {
-      SmallVector<Ref> operands(joiner.operands);
+      SmallVector<Ref> operands(joiner.operands.begin(), joiner.operands.end());
       operands.erase(operands.begin() + out.first + 1, operands.begin() + out.first + trip);
       operands[out.first] = whole;
       const Label label = graph.labelOf(out.joiner);

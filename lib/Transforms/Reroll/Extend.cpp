@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Run.h"
-#include "llvm/ADT/StringSet.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace lnn;
@@ -15,6 +15,7 @@ struct Matcher::Front {
   std::vector<int> nodes;                    // by place; -1 unknown, -2 constant
   SmallVector<std::optional<Ref>> inits;     // by state
   SmallVector<std::pair<int, unsigned>> nowScanned; // operands that were invariant
+  llvm::DenseMap<int, Ref> constants;        // of places that are constant
   SmallVector<int> work;                     // places whose operands are to be bound
 };
 
@@ -28,46 +29,85 @@ bool Matcher::bindState(const Run &run, Front &front, int state, Ref ref) {
   return true;
 }
 
-/// A constant of zeros, all bits clear.
-static bool isZero(ElementsAttr attr) {
-  auto dense = dyn_cast_or_null<DenseElementsAttr>(attr);
-  if (!dense || !dense.isSplat())
-    return false;
-  if (isa<FloatType>(dense.getElementType()))
-    return dense.getSplatValue<APFloat>().isPosZero();
-  return isa<IntegerType>(dense.getElementType()) && dense.getSplatValue<APInt>().isZero();
+/// The values that a place has in an iteration whose states are zeros, where they follow from constants; `states` gets the
+/// states that it reads.
+std::optional<Values> Matcher::valueAtZero(const Run &run, int place, SmallVectorImpl<int> &states, int depth) {
+  const Label &label = graph.labelOf(run.model(place));
+  if (depth == 0 || run.classes[place].size() > 4)
+    return std::nullopt;
+  SmallVector<Values> operands;
+  for (const OperandClass &cls : run.classes[place]) {
+    std::optional<Values> value;
+    if (cls.kind == OperandClass::Internal && cls.res == 0) {
+      value = valueAtZero(run, cls.id, states, depth - 1);
+    } else if (cls.kind == OperandClass::Carried) {
+      value = valuesOf(zerosLike(run.states[cls.id].init), maxFolded);
+      states.push_back(cls.id);
+    } else if (cls.kind == OperandClass::Invariant) {
+      value = valueOf(cls.value, depth - 1);
+    }
+    if (!value)
+      return std::nullopt;
+    operands.push_back(std::move(*value));
+  }
+  return evaluate(label, operands);
 }
 
-/// An exporter may have folded what the first iteration does to a state of zeros: a place that only moves elements gives
-/// zeros if and only if it reads zeros.
-bool Matcher::bindConstant(const Run &run, Front &front, int place, Ref ref) {
-  static const llvm::StringSet<> moves = {"Unsqueeze", "Squeeze", "Reshape", "Transpose", "Flatten", "Expand"};
-  const Label &label = graph.labelOf(run.model(place));
-  if (label.loop || label.original || label.domain || !moves.contains(label.type) || !isZero(graph.constantOf(ref)) ||
-      graph.shapeOf(ref) != label.shapes[0] || run.classes[place].empty())
+/// The values of what depends on constants alone.
+std::optional<Values> Matcher::valueOf(Ref ref, int depth) {
+  if (ref.leaf())
+    return valuesOf(graph.constantOf(ref), maxFolded);
+  if (depth == 0 || ref.res != 0)
+    return std::nullopt;
+  SmallVector<Values> operands;
+  for (Ref operand : graph.nodes[ref.id].operands) {
+    std::optional<Values> value = valueOf(operand, depth - 1);
+    if (!value)
+      return std::nullopt;
+    operands.push_back(std::move(*value));
+  }
+  return evaluate(graph.labelOf(ref.id), operands);
+}
+
+/// A constant of zeros of the value's type, or null.
+ElementsAttr Matcher::zerosLike(Ref ref) {
+  auto type = dyn_cast<RankedTensorType>(graph.typeOf(ref));
+  if (!type || !type.hasStaticShape() || !isa<FloatType>(type.getElementType()))
+    return ElementsAttr();
+  return DenseElementsAttr::get(type, Builder(graph.getContext()).getZeroAttr(type.getElementType()));
+}
+
+/// True where an exporter may have folded these values to the constant: equal but for the rounding of float32.
+static bool isFolded(const Values &values, const Values &constant) {
+  if (values.elements.size() != constant.elements.size())
     return false;
+  double scale = 0;
+  for (double v : constant.elements)
+    scale = std::max(scale, std::fabs(v));
+  for (auto [v, c] : llvm::zip(values.elements, constant.elements))
+    if (!(std::fabs(v - c) <= 5e-7 * scale))
+      return false;
+  return true;
+}
+
+/// An exporter may have folded what the first iteration computes from states of zeros. Where it is a constant that these
+/// give, the iteration is like the others, and computes it.
+bool Matcher::bindConstant(const Run &run, Front &front, int place, Ref ref) {
   if (front.nodes[place] != -1)
-    return front.nodes[place] == -2;
-  for (auto &cls : llvm::drop_begin(run.classes[place]))
-    if (cls.kind != OperandClass::Invariant)
+    return front.nodes[place] == -2 && front.constants.lookup(place) == ref;
+  std::optional<Values> constant = valuesOf(graph.constantOf(ref), maxFolded);
+  if (!constant || graph.shapeOf(ref) != graph.labelOf(run.model(place)).shapes[0])
+    return false;
+  SmallVector<int> states;
+  std::optional<Values> values = valueAtZero(run, place, states, 32);
+  if (!values || states.empty() || !isFolded(*values, *constant))
+    return false;
+  for (int state : states)
+    if (!bindState(run, front, state, graph.constant(zerosLike(run.states[state].init))))
       return false;
   front.nodes[place] = -2;
-  auto zerosOf = [&](Type type) -> std::optional<Ref> {
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    if (!tensor || !tensor.hasStaticShape())
-      return std::nullopt;
-    Builder b(graph.getContext());
-    return graph.constant(cast<ElementsAttr>(DenseElementsAttr::get(tensor, b.getZeroAttr(tensor.getElementType()))));
-  };
-  const OperandClass &data = run.classes[place][0];
-  if (data.kind == OperandClass::Carried) {
-    std::optional<Ref> zeros = zerosOf(graph.typeOf(run.states[data.id].init));
-    return zeros && bindState(run, front, data.id, *zeros);
-  }
-  if (data.kind != OperandClass::Internal)
-    return false;
-  std::optional<Ref> zeros = zerosOf(graph.labelOf(run.model(data.id)).types[data.res]);
-  return zeros && bindConstant(run, front, data.id, *zeros);
+  front.constants[place] = ref;
+  return true;
 }
 
 /// The value that the place has in the iteration.

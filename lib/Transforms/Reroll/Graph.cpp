@@ -241,12 +241,15 @@ void Graph::layOut() {
   std::vector<Frame> stack;
   auto open = [&](int id) {
     seen[id] = 1;
-    size_t base = pending.size();
-    for (Ref ref : llvm::reverse(nodes[id].operands))
+    SmallVector<std::pair<int, int>> children; // depth, place from behind
+    ArrayRef<Ref> operands = nodes[id].operands;
+    for (auto [q, ref] : llvm::enumerate(operands))
       if (!ref.leaf() && !seen[ref.id])
-        pending.push_back(ref.id);
-    std::stable_sort(pending.begin() + base, pending.end(), [&](int a, int b) { return depth[a] < depth[b]; });
-    stack.push_back({id, base});
+        children.push_back({depth[ref.id], -int(q)});
+    llvm::sort(children);
+    stack.push_back({id, pending.size()});
+    for (auto [_, place] : children)
+      pending.push_back(operands[-place].id);
   };
   for (Ref output : llvm::reverse(outputs)) {
     if (output.leaf() || seen[output.id])

@@ -2,6 +2,7 @@
 #ifndef LNN_TRANSFORMS_REROLL_RUN_H
 #define LNN_TRANSFORMS_REROLL_RUN_H
 
+#include "Evaluate.h"
 #include "Graph.h"
 
 namespace lnn::reroll {
@@ -61,6 +62,7 @@ public:
 private:
   Graph &graph;
   int64_t maxScanned;
+  static constexpr int64_t maxFolded = 1 << 16; // elements of a constant that an exporter may have folded
   int serial = 0;
   std::vector<int> owner, placeOf, iterationOf; // by node; iterations are counted backward
 
@@ -76,6 +78,9 @@ private:
   struct Front;
   bool prepend(Run &run);
   bool bind(const Run &run, Front &front, int place, Ref ref);
+  std::optional<Values> valueAtZero(const Run &run, int place, llvm::SmallVectorImpl<int> &states, int depth);
+  std::optional<Values> valueOf(Ref ref, int depth);
+  mlir::ElementsAttr zerosLike(Ref ref);
   bool bindConstant(const Run &run, Front &front, int place, Ref ref);
   bool bindState(const Run &run, Front &front, int state, Ref ref);
   bool bindOperands(const Run &run, Front &front, int place);

@@ -20,7 +20,8 @@ SmallVector<Value> Graph::emit(OpBuilder &b, int id, Location loc, ValueRange op
     unsigned inputs = operands.size() - label.captures.size();
     IRMapping mapping;
     mapping.map(label.captures, operands.drop_front(inputs));
-    Operation *copy = b.clone(*label.original.getOperation(), mapping);
+    NodeOp original = label.original;
+    Operation *copy = b.clone(*original.getOperation(), mapping);
     copy->setOperands(operands.take_front(inputs));
     return SmallVector<Value>(copy->getResults());
   }
