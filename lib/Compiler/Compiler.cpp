@@ -99,6 +99,7 @@ std::string Compilation::hash() const {
     sha.update("\n" + *part);
   for (const auto &[input, output] : options.states)
     sha.update("\n" + input + ":" + output);
+  sha.update(options.reroll ? "\nreroll" : "\n");
   sha.update("\n" LNN_VERSION);
   return llvm::toHex(sha.final(), /*LowerCase=*/true);
 }
@@ -189,7 +190,8 @@ void Compilation::run() {
   std::optional<OutputKind> kind = outputKind(options.emit);
   if (!kind)
     return fail(ErrorKind::Input, "cannot emit '" + options.emit + "'; there is: so, obj, llvm, asm, mlir");
-  TargetOptions targetOptions{options.cpu, options.features, (options.name.empty() ? "model" : options.name) + ".so"};
+  TargetOptions targetOptions{options.cpu, options.features, (options.name.empty() ? "model" : options.name) + ".so",
+                              options.reroll};
   if (std::string error = target->check(targetOptions); !error.empty())
     return fail(ErrorKind::Input, error);
 

@@ -19,6 +19,7 @@ class CpuTargetEntry : public Target {
     CpuPipelineOptions pipeline;
     pipeline.cpu = options.cpu;
     pipeline.features = options.features;
+    pipeline.reroll = options.reroll;
     buildCpuPipeline(pm, pipeline);
   }
 

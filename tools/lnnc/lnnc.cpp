@@ -41,6 +41,8 @@ struct Options {
   cl::opt<std::string> name{"name", cl::desc("The model's name (the file's by default)"), cl::cat(category)};
   cl::list<std::string> states{"state", cl::desc("An input and the output that replaces it, where names don't say it"),
                                cl::value_desc("input:output"), cl::cat(category)};
+  cl::opt<bool> noReroll{"no-reroll", cl::desc("Leave what the exporter unrolled (time, solver steps) as it is"),
+                         cl::cat(category)};
   cl::opt<std::string> emit{"emit", cl::desc("What to write: so, obj, llvm, asm or mlir (as lowered)"), cl::init("so"),
                             cl::cat(category)};
 };
@@ -61,7 +63,7 @@ void hideOthers(cl::OptionCategory &ours) {
 void unregister(Options &options) {
   for (std::reference_wrapper<cl::Option> option : std::initializer_list<std::reference_wrapper<cl::Option>>{
            options.input, options.output, options.target, options.cpu, options.features, options.name, options.states,
-           options.emit})
+           options.noReroll, options.emit})
     option.get().removeArgument();
 }
 
@@ -131,6 +133,7 @@ int main(int argc, char **argv) {
   compile.features = options.features;
   compile.name = options.name;
   compile.emit = options.emit;
+  compile.reroll = !options.noReroll;
   if (!readStates(options, compile))
     return Usage;
   lnn::CompileResult result = lnn::compileFile(options.input, compile);

@@ -114,7 +114,8 @@ def OnnxReroll : Pass<"onnx-reroll", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [Option<"maxScannedElements", "max-scanned-elements", "int64_t", "16",
-    "constants that differ from step to step may have so many elements; larger ones are taken for layers' weights">];
+    "constants that differ from step to step may have so many elements; larger ones are taken for layers' weights">,
+    Option<"remarks", "remarks", "bool", "false", "say of each loop how many iterations, nodes and states it has">];
   let statistics = [Statistic<"loopsMade", "loops-made", "Loops made">];
   let dependentDialects = ["::lnn::onnx::OnnxDialect", "::mlir::arith::ArithDialect"];
 }

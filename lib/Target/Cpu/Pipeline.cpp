@@ -21,7 +21,9 @@ static void addCleanup(OpPassManager &pm) {
 }
 
 /// Everything down to upstream's dialects on tensors, @main alone.
-static void buildTensorStage(OpPassManager &pm) {
+static void buildTensorStage(OpPassManager &pm, bool reroll) {
+  if (reroll)
+    pm.addNestedPass<func::FuncOp>(createOnnxReroll());
   pm.addPass(createConvertOnnxToLnn());
   addCleanup(pm);
   pm.addPass(createConvertLnnToOde());
@@ -87,7 +89,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
     else
       llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }
-  buildTensorStage(pm);
+  buildTensorStage(pm, options.reroll);
   buildBufferStage(pm);
   buildLoopStage(pm, std::max(lanes, 1u));
   buildLLVMStage(pm);

@@ -44,6 +44,8 @@ struct CpuPipelineOptions : public mlir::PassPipelineOptions<CpuPipelineOptions>
                                llvm::cl::init("")};
   Option<unsigned> lanes{*this, "lanes", llvm::cl::desc("f32 lanes of a vector; 0 is the widest the processor has"),
                          llvm::cl::init(0)};
+  Option<bool> reroll{*this, "reroll", llvm::cl::desc("turn unrolled loops of an imported model back into loops"),
+                      llvm::cl::init(true)};
 };
 
 /// From the onnx level, or any level below, to the LLVM dialect.

@@ -1,0 +1,172 @@
+//===- Candidates.cpp - where a graph looks periodic ----------------------===//
+//
+// Distances between nodes of equal label give periods; for each, the intervals
+// in which labels repeat; for each of those, the cut between iterations. What
+// is proposed here the matcher verifies.
+//
+//===----------------------------------------------------------------------===//
+#include "Reroller.h"
+#include <map>
+
+using namespace mlir;
+using namespace lnn;
+using namespace lnn::reroll;
+
+/// Too small to be a loop: every chain of two like nodes would be one.
+static bool worthwhile(int period, int trip) {
+  return trip >= 2 && (trip - 1) * period >= 6 && (trip >= 3 || period >= 8);
+}
+
+/// Distances between nodes of equal label that are frequent enough, ascending.
+SmallVector<int> Reroller::periods() const {
+  constexpr int depth = 4; // a body may hold that many nodes of each label
+  std::vector<std::array<int, depth>> last(graph.labels.size(), {-1, -1, -1, -1});
+  std::vector<int> count(graph.order.size() + 1, 0);
+  for (int i = 0, e = graph.order.size(); i < e; ++i) {
+    auto &seen = last[labelAt(i)];
+    for (int at : seen)
+      if (at >= 0)
+        ++count[i - at];
+    std::rotate(seen.begin(), seen.end() - 1, seen.end());
+    seen[0] = i;
+  }
+  SmallVector<int> result;
+  for (auto [period, n] : llvm::enumerate(count))
+    if (period && n >= std::min<int>(period, 16))
+      result.push_back(period);
+  return result;
+}
+
+uint64_t Reroller::hashOf(Interval interval) const {
+  llvm::hash_code hash = llvm::hash_combine(interval.period, interval.length());
+  for (int i = interval.begin; i < interval.begin + interval.period; ++i) // the rest repeats them
+    hash = llvm::hash_combine(hash, labelAt(i));
+  return hash;
+}
+
+/// Counts the values that cross a cut near the middle of the interval, by the cut's phase.
+void Reroller::countCrossing(Interval interval) {
+  int period = interval.period, trip = interval.length() / period;
+  int middle = interval.begin + (trip > 2 ? trip / 2 : 1) * period;
+  crossing.assign(period + 1, 0);
+  for (int i = std::max(0, middle - period); i < std::min<int>(graph.order.size(), middle + period); ++i) {
+    int lastUse = -1;
+    for (Graph::Use use : graph.usesOf(graph.order[i]))
+      if (use.user >= 0 && graph.position[use.user] < interval.end)
+        lastUse = std::max(lastUse, graph.position[use.user]);
+    int low = std::max(i + 1, middle), high = std::min(lastUse, middle + period - 1);
+    if (low <= high) {
+      ++crossing[low - middle];
+      --crossing[high - middle + 1];
+    }
+  }
+  for (int i = 1; i < period; ++i)
+    crossing[i] += crossing[i - 1];
+}
+
+/// The place to cut at: where most iterations are found, then the fewest states; -1 where none is.
+int Reroller::bestPhase(Interval interval) {
+  constexpr int maxTries = 16;
+  countCrossing(interval);
+  int period = interval.period;
+  SmallVector<int> phases = llvm::to_vector(llvm::seq(0, period));
+  llvm::sort(phases, [&](int a, int b) { return std::pair(crossing[a], a) < std::pair(crossing[b], b); });
+  int best = -1;
+  std::pair<int, int> bestRank;
+  if (int(phases.size()) > maxTries)
+    phases.resize(maxTries);
+  for (int phase : phases) {
+    int start = interval.begin + phase, blocks = (interval.end - start) / period;
+    if (blocks < 2)
+      continue;
+    // What the front gains is found with the first blocks alone.
+    std::optional<Run> run;
+    int first = 0;
+    for (; !run && first < std::min(blocks - 1, 2); ++first)
+      run = matcher.find(start + first * period, period, 8 + first);
+    if (!run)
+      continue;
+    int gained = run->trip() - 2 - (first - 1);
+    std::pair<int, int> rank{blocks + gained, -int(run->states.size())};
+    if (best < 0 || rank > bestRank) {
+      best = phase;
+      bestRank = rank;
+    }
+  }
+  return best;
+}
+
+/// The run at the end of the interval.
+std::optional<Run> Reroller::bestRun(Interval interval) {
+  auto [known, isNew] = knownPhases.try_emplace(hashOf(interval), -2);
+  if (isNew)
+    known->second = bestPhase(interval);
+  int phase = known->second, period = interval.period;
+  if (phase < 0)
+    return std::nullopt;
+  int blocks = (interval.length() - phase) / period;
+  int start = interval.begin + phase + (blocks - 2) * period;
+  return matcher.find(start, period, INT_MAX);
+}
+
+void Reroller::remark(const Run &run) const {
+  emitRemark(graph.nodes[run.model(run.states[0].place)].loc)
+      << "a loop of " << run.trip() << " iterations, " << run.places() << " nodes, " << run.states.size() << " states";
+}
+
+/// Collapses what is found in the interval; returns how much of its end is done.
+int Reroller::searchInterval(Interval interval, unsigned &made) {
+  constexpr int maxMultiple = 8;
+  for (int m = 1; m <= maxMultiple && 2 * m * interval.period <= interval.length(); ++m) {
+    Interval wider{interval.begin, interval.end, m * interval.period};
+    std::optional<Run> run = bestRun(wider);
+    if (!run || !matcher.complete(*run) || !worthwhile(run->places(), run->trip()))
+      continue;
+    int first = interval.end;
+    for (auto &iteration : run->backward)
+      for (int id : iteration)
+        if (id >= 0 && graph.position[id] >= interval.begin)
+          first = std::min(first, graph.position[id]);
+    if (!collapse(graph, *run, [&](int id) { return matcher.inRun(id); }))
+      continue;
+    ++made;
+    if (remarks)
+      remark(*run);
+    return std::max(first, interval.begin);
+  }
+  // Nothing at its end: the rest may have a run.
+  return interval.end - interval.period;
+}
+
+unsigned Reroller::search(int period) {
+  unsigned made = 0;
+  int n = graph.order.size();
+  for (int i = 0; i + period < n;) {
+    int begin = i;
+    while (i + period < n && labelAt(i) == labelAt(i + period))
+      ++i;
+    Interval interval{begin, i + period, period};
+    for (int tries = 0; tries < 64 && i > begin && worthwhile(period, interval.length() / period); ++tries)
+      interval.end = searchInterval(interval, made);
+    i = std::max(i, begin + 1);
+  }
+  return made;
+}
+
+bool Reroller::round(unsigned &made) {
+  matcher.beginRound();
+  knownPhases.clear();
+  for (int period : periods())
+    if (unsigned found = search(period)) {
+      made += found;
+      return true;
+    }
+  return false;
+}
+
+unsigned Reroller::run() {
+  unsigned made = 0;
+  while (graph.refresh() && round(made))
+    ;
+  return made;
+}

@@ -1,0 +1,185 @@
+//===- Extend.cpp - one more iteration in front of a run ------------------===//
+//
+// The body is walked backward from its states' next values and, in parallel,
+// the graph backward from the initial values, wherever those nodes stand.
+//
+//===----------------------------------------------------------------------===//
+#include "Run.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace lnn;
+using namespace lnn::reroll;
+
+struct Matcher::Front {
+  std::vector<int> nodes;                    // by place; -1 unknown, -2 constant
+  SmallVector<std::optional<Ref>> inits;     // by state
+  SmallVector<std::pair<int, unsigned>> nowScanned; // operands that were invariant
+  llvm::DenseMap<int, Ref> constants;        // of places that are constant
+  SmallVector<int> work;                     // places whose operands are to be bound
+};
+
+bool Matcher::bindState(const Run &run, Front &front, int state, Ref ref) {
+  std::optional<Ref> &init = front.inits[state];
+  if (init)
+    return *init == ref;
+  if ((!ref.leaf() && inRun(ref.id)) || graph.shapeOf(ref) != graph.shapeOf(run.states[state].init))
+    return false;
+  init = ref;
+  return true;
+}
+
+/// The values that a place has in an iteration whose states are zeros, where they follow from constants; `states` gets the
+/// states that it reads.
+std::optional<Values> Matcher::valueAtZero(const Run &run, int place, SmallVectorImpl<int> &states, int depth) {
+  const Label &label = graph.labelOf(run.model(place));
+  if (depth == 0 || run.classes[place].size() > 4)
+    return std::nullopt;
+  SmallVector<Values> operands;
+  for (const OperandClass &cls : run.classes[place]) {
+    std::optional<Values> value;
+    if (cls.kind == OperandClass::Internal && cls.res == 0) {
+      value = valueAtZero(run, cls.id, states, depth - 1);
+    } else if (cls.kind == OperandClass::Carried) {
+      value = valuesOf(zerosLike(run.states[cls.id].init), maxFolded);
+      states.push_back(cls.id);
+    } else if (cls.kind == OperandClass::Invariant) {
+      value = valueOf(cls.value, depth - 1);
+    }
+    if (!value)
+      return std::nullopt;
+    operands.push_back(std::move(*value));
+  }
+  return evaluate(label, operands);
+}
+
+/// The values of what depends on constants alone.
+std::optional<Values> Matcher::valueOf(Ref ref, int depth) {
+  if (ref.leaf())
+    return valuesOf(graph.constantOf(ref), maxFolded);
+  if (depth == 0 || ref.res != 0)
+    return std::nullopt;
+  SmallVector<Values> operands;
+  for (Ref operand : graph.nodes[ref.id].operands) {
+    std::optional<Values> value = valueOf(operand, depth - 1);
+    if (!value)
+      return std::nullopt;
+    operands.push_back(std::move(*value));
+  }
+  return evaluate(graph.labelOf(ref.id), operands);
+}
+
+/// A constant of zeros of the value's type, or null.
+ElementsAttr Matcher::zerosLike(Ref ref) {
+  auto type = dyn_cast<RankedTensorType>(graph.typeOf(ref));
+  if (!type || !type.hasStaticShape() || !isa<FloatType>(type.getElementType()))
+    return ElementsAttr();
+  return DenseElementsAttr::get(type, Builder(graph.getContext()).getZeroAttr(type.getElementType()));
+}
+
+/// True where an exporter may have folded these values to the constant: equal but for the rounding of float32.
+static bool isFolded(const Values &values, const Values &constant) {
+  if (values.elements.size() != constant.elements.size())
+    return false;
+  double scale = 0;
+  for (double v : constant.elements)
+    scale = std::max(scale, std::fabs(v));
+  for (auto [v, c] : llvm::zip(values.elements, constant.elements))
+    if (!(std::fabs(v - c) <= 5e-7 * scale))
+      return false;
+  return true;
+}
+
+/// An exporter may have folded what the first iteration computes from states of zeros. Where it is a constant that these
+/// give, the iteration is like the others, and computes it.
+bool Matcher::bindConstant(const Run &run, Front &front, int place, Ref ref) {
+  if (front.nodes[place] != -1)
+    return front.nodes[place] == -2 && front.constants.lookup(place) == ref;
+  std::optional<Values> constant = valuesOf(graph.constantOf(ref), maxFolded);
+  if (!constant || graph.shapeOf(ref) != graph.labelOf(run.model(place)).shapes[0])
+    return false;
+  SmallVector<int> states;
+  std::optional<Values> values = valueAtZero(run, place, states, 32);
+  if (!values || states.empty() || !isFolded(*values, *constant))
+    return false;
+  for (int state : states)
+    if (!bindState(run, front, state, graph.constant(zerosLike(run.states[state].init))))
+      return false;
+  front.nodes[place] = -2;
+  front.constants[place] = ref;
+  return true;
+}
+
+/// The value that the place has in the iteration.
+bool Matcher::bind(const Run &run, Front &front, int place, Ref ref) {
+  if (ref.leaf())
+    return bindConstant(run, front, place, ref);
+  int &node = front.nodes[place];
+  if (node != -1)
+    return node == ref.id;
+  if (!isFree(ref.id) || graph.nodes[ref.id].label != graph.nodes[run.model(place)].label)
+    return false;
+  node = ref.id;
+  front.work.push_back(place);
+  return true;
+}
+
+bool Matcher::bindOperands(const Run &run, Front &front, int place) {
+  const Node &node = graph.nodes[front.nodes[place]];
+  for (auto [q, cls] : llvm::enumerate(run.classes[place])) {
+    Ref ref = node.operands[q];
+    switch (cls.kind) {
+    case OperandClass::Internal:
+      if ((!ref.leaf() && ref.res != cls.res) || !bind(run, front, cls.id, ref))
+        return false;
+      break;
+    case OperandClass::Carried:
+      if (!bindState(run, front, cls.id, ref))
+        return false;
+      break;
+    case OperandClass::Invariant:
+      if (ref == cls.value)
+        break;
+      if (!areScanned(place, q, run, ref, cls.value))
+        return false;
+      front.nowScanned.push_back({place, q});
+      break;
+    case OperandClass::Scanned: {
+      int model = run.model(place);
+      if (!areScanned(place, q, run, ref, graph.nodes[model].operands[q]))
+        return false;
+      break;
+    }
+    }
+  }
+  return true;
+}
+
+bool Matcher::prepend(Run &run) {
+  Front front;
+  front.nodes.assign(run.places(), -1);
+  front.inits.resize(run.states.size());
+  for (const Run::State &state : run.states)
+    if ((!state.init.leaf() && state.init.res != state.res) || !bind(run, front, state.place, state.init))
+      return false;
+  while (!front.work.empty())
+    if (!bindOperands(run, front, front.work.pop_back_val()))
+      return false;
+  for (auto [state, init] : llvm::zip(run.states, front.inits))
+    if (!init)
+      return false;
+  // At least one node must be there: zeros alone could be taken back for ever.
+  if (llvm::all_of(front.nodes, [](int id) { return id < 0; }))
+    return false;
+  for (auto [state, init] : llvm::zip(run.states, front.inits))
+    state.init = *init;
+  for (auto [place, q] : front.nowScanned)
+    run.classes[place][q].kind = OperandClass::Scanned;
+  for (auto [place, id] : llvm::enumerate(front.nodes)) {
+    id = std::max(id, -1);
+    if (id >= 0)
+      enter(id, place, run.trip());
+  }
+  run.backward.push_back(std::move(front.nodes));
+  return true;
+}

@@ -1,0 +1,103 @@
+//===- Run.h - isomorphic iterations found in a graph -----------*- C++ -*-===//
+#ifndef LNN_TRANSFORMS_REROLL_RUN_H
+#define LNN_TRANSFORMS_REROLL_RUN_H
+
+#include "Evaluate.h"
+#include "Graph.h"
+
+namespace lnn::reroll {
+
+/// What one operand of the body is, over all iterations.
+struct OperandClass {
+  enum Kind {
+    Internal,  ///< result `res` of place `id`, of the same iteration
+    Carried,   ///< state `id`, as the iteration before left it
+    Invariant, ///< the same outer value in all
+    Scanned,   ///< a constant in all, not the same
+  } kind;
+  int id = 0, res = 0;
+  Ref value; // Invariant
+};
+
+/// Iterations that compute the same from different values. The body has places; each iteration has a node at each place,
+/// or -1 where it is missing: nothing needs it there, or its value is known (an initial value of zero made it a constant).
+struct Run {
+  /// A value that an iteration hands to the next: result `res` of `place`; `init` comes before the first iteration.
+  struct State {
+    int place, res;
+    Ref init;
+  };
+  std::vector<std::vector<int>> backward; ///< the last iteration first
+  std::vector<llvm::SmallVector<OperandClass, 3>> classes; ///< by place
+  llvm::SmallVector<State> states;
+  int places() const { return backward.front().size(); }
+  int trip() const { return backward.size(); }
+  int node(int iteration, int place) const { return backward[trip() - 1 - iteration][place]; }
+  /// Some iteration's node at that place.
+  int model(int place) const {
+    for (auto &iteration : backward)
+      if (iteration[place] >= 0)
+        return iteration[place];
+    return -1;
+  }
+};
+
+/// Finds runs in a graph that is laid out. Knows which nodes are in the run at hand.
+class Matcher {
+public:
+  Matcher(Graph &graph, int64_t maxScanned) : graph(graph), maxScanned(maxScanned) {}
+
+  // A node that no run has.
+  bool isFree(int id) const { return !inRun(id) && !graph.collapsed[id]; }
+  /// A run of the two neighbouring blocks of `period` nodes that begin at `start`, grown to the front as far as the graph
+  /// allows and at most to `most` iterations.
+  std::optional<Run> find(int start, int period, int most);
+  /// Drops what cannot be in one loop with the rest, and adds what each iteration's values are used for alone. False
+  /// where too little is left.
+  bool complete(Run &run);
+  /// True where the node is in the run.
+  bool inRun(int id) const { return id < int(owner.size()) && owner[id] == serial; }
+  void beginRound();
+
+private:
+  Graph &graph;
+  int64_t maxScanned;
+  static constexpr int64_t maxFolded = 1 << 16; // elements of a constant that an exporter may have folded
+  int serial = 0;
+  std::vector<int> owner, placeOf, iterationOf; // by node; iterations are counted backward
+
+  void enter(int id, int place, int backward);
+  bool mayScan(const Label &label, unsigned operand, mlir::Type type) const;
+  bool areScanned(int place, unsigned operand, const Run &run, Ref a, Ref b) const;
+
+  // Match.cpp
+  std::optional<Run> seed(int start, int period);
+  std::optional<OperandClass> classify(Run &run, int place, unsigned operand, Ref a, Ref b);
+  void keepRecurrence(Run &run);
+  // Extend.cpp
+  struct Front;
+  bool prepend(Run &run);
+  bool bind(const Run &run, Front &front, int place, Ref ref);
+  std::optional<Values> valueAtZero(const Run &run, int place, llvm::SmallVectorImpl<int> &states, int depth);
+  std::optional<Values> valueOf(Ref ref, int depth);
+  mlir::ElementsAttr zerosLike(Ref ref);
+  bool bindConstant(const Run &run, Front &front, int place, Ref ref);
+  bool bindState(const Run &run, Front &front, int state, Ref ref);
+  bool bindOperands(const Run &run, Front &front, int place);
+  // Complete.cpp
+  bool truncate(Run &run, int trip);
+  std::optional<int> dependsOnRun(llvm::ArrayRef<Ref> values, int first);
+  bool makeLegal(Run &run);
+  struct Addition;
+  void absorbUsers(Run &run);
+  bool absorbUser(Run &run, int place, Graph::Use use);
+  int addPlace(const Run &run, Addition &addition, std::vector<int> nodes);
+  std::optional<OperandClass> classifyAll(const Run &run, Addition &addition, int place, unsigned operand,
+                                          llvm::ArrayRef<int> nodes);
+};
+
+/// Replaces a run by one node. False where that cannot be done.
+bool collapse(Graph &graph, const Run &run, llvm::function_ref<bool(int)> inRun);
+
+} // namespace lnn::reroll
+#endif // LNN_TRANSFORMS_REROLL_RUN_H
