@@ -74,7 +74,8 @@ PYBIND11_MODULE(_compiler, m) {
   m.doc() = "The compiler of lnnc.";
   m.def("compile", &compile, py::arg("source"), py::kw_only(),
         py::arg("target"), py::arg("cpu"), py::arg("features"), py::arg("name"),
-        py::arg("base_dir"), py::arg("states"), py::arg("emit"), py::arg("reroll"));
+        py::arg("base_dir"), py::arg("states"), py::arg("emit"),
+        py::arg("reroll"));
   m.def("targets", [] {
     py::list names;
     for (llvm::StringRef name : lnn::targetNames())

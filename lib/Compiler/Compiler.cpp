@@ -27,7 +27,8 @@ std::string describe(Location location) {
   if (auto name = dyn_cast<NameLoc>(location))
     return "node '" + name.getName().str() + "'";
   if (auto file = dyn_cast<FileLineColLoc>(location))
-    return file.getFilename().str() + ":" + std::to_string(file.getLine()) + ":" + std::to_string(file.getColumn());
+    return file.getFilename().str() + ":" + std::to_string(file.getLine()) +
+           ":" + std::to_string(file.getColumn());
   if (auto fused = dyn_cast<FusedLoc>(location))
     for (Location part : fused.getLocations())
       if (std::string text = describe(part); !text.empty())
@@ -39,36 +40,50 @@ std::string describe(Location location) {
 
 StringRef severityName(DiagnosticSeverity severity) {
   switch (severity) {
-  case DiagnosticSeverity::Error: return "error: ";
-  case DiagnosticSeverity::Warning: return "warning: ";
-  case DiagnosticSeverity::Note: return "note: ";
-  default: return "remark: ";
+  case DiagnosticSeverity::Error:
+    return "error: ";
+  case DiagnosticSeverity::Warning:
+    return "warning: ";
+  case DiagnosticSeverity::Note:
+    return "note: ";
+  default:
+    return "remark: ";
   }
 }
 
-/// One diagnostic as text; its notes follow. A location that the message names already is not repeated.
+/// One diagnostic as text; its notes follow. A location that the message names
+/// already is not repeated.
 void append(std::string &text, Diagnostic &diagnostic) {
-  std::string message = diagnostic.str(), place = describe(diagnostic.getLocation());
+  std::string message = diagnostic.str(),
+              place = describe(diagnostic.getLocation());
   auto name = dyn_cast<NameLoc>(diagnostic.getLocation());
-  if (place.empty() || (name && StringRef(message).contains(name.getName().getValue())))
+  if (place.empty() ||
+      (name && StringRef(message).contains(name.getName().getValue())))
     text += severityName(diagnostic.getSeverity()).str() + message + "\n";
   else
-    text += severityName(diagnostic.getSeverity()).str() + place + ": " + message + "\n";
+    text += severityName(diagnostic.getSeverity()).str() + place + ": " +
+            message + "\n";
   for (Diagnostic &note : diagnostic.getNotes())
     if (!StringRef(note.str()).starts_with("see current operation"))
       append(text, note);
 }
 
 std::optional<OutputKind> outputKind(StringRef name) {
-  return llvm::StringSwitch<std::optional<OutputKind>>(name).Case("so", OutputKind::SharedObject)
-      .Case("obj", OutputKind::Object).Case("llvm", OutputKind::LLVM).Case("asm", OutputKind::Assembly)
-      .Case("mlir", OutputKind::MLIR).Default(std::nullopt);
+  return llvm::StringSwitch<std::optional<OutputKind>>(name)
+      .Case("so", OutputKind::SharedObject)
+      .Case("obj", OutputKind::Object)
+      .Case("llvm", OutputKind::LLVM)
+      .Case("asm", OutputKind::Assembly)
+      .Case("mlir", OutputKind::MLIR)
+      .Default(std::nullopt);
 }
 
-/// Compiles one model. Made on the heap and left there if the compiler crashes: nothing of it can be trusted then.
+/// Compiles one model. Made on the heap and left there if the compiler crashes:
+/// nothing of it can be trusted then.
 class Compilation {
 public:
-  Compilation(StringRef bytes, const CompileOptions &options) : bytes(bytes), options(options) {}
+  Compilation(StringRef bytes, const CompileOptions &options)
+      : bytes(bytes), options(options) {}
   void run();
   CompileResult result;
 
@@ -82,12 +97,14 @@ private:
   }
   void failFromDiagnostics(ErrorKind kind, StringRef what) {
     if (!StringRef(result.diagnostics).contains("error: "))
-      result.diagnostics += "error: " + what.str() + " failed without saying why\n";
+      result.diagnostics +=
+          "error: " + what.str() + " failed without saying why\n";
     result.error = kind;
   }
   OwningOpRef<ModuleOp> read(MLIRContext &context);
   LogicalResult pairStates(ModuleOp module);
-  void emit(ModuleOp module, const Target &target, const TargetOptions &targetOptions, OutputKind kind);
+  void emit(ModuleOp module, const Target &target,
+            const TargetOptions &targetOptions, OutputKind kind);
   std::string hash() const;
 };
 
@@ -95,7 +112,8 @@ private:
 std::string Compilation::hash() const {
   llvm::SHA256 sha;
   sha.update(bytes);
-  for (const std::string *part : {&options.target, &options.cpu, &options.features, &options.name})
+  for (const std::string *part :
+       {&options.target, &options.cpu, &options.features, &options.name})
     sha.update("\n" + *part);
   for (const auto &[input, output] : options.states)
     sha.update("\n" + input + ":" + output);
@@ -104,7 +122,8 @@ std::string Compilation::hash() const {
   return llvm::toHex(sha.final(), /*LowerCase=*/true);
 }
 
-/// Says on the arguments of a module read as text which states the caller named; the importer does that for ONNX.
+/// Says on the arguments of a module read as text which states the caller
+/// named; the importer does that for ONNX.
 LogicalResult Compilation::pairStates(ModuleOp module) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (options.states.empty() || !main)
@@ -112,9 +131,11 @@ LogicalResult Compilation::pairStates(ModuleOp module) {
   auto find = [&](StringRef name, bool argument) -> std::optional<unsigned> {
     unsigned count = argument ? main.getNumArguments() : main.getNumResults();
     for (unsigned i = 0; i < count; ++i) {
-      auto given = argument ? main.getArgAttrOfType<StringAttr>(i, "lnn.name")
-                            : main.getResultAttrOfType<StringAttr>(i, "lnn.name");
-      if (name == (given ? given.getValue().str() : (argument ? "arg" : "out") + std::to_string(i)))
+      auto given = argument
+                       ? main.getArgAttrOfType<StringAttr>(i, "lnn.name")
+                       : main.getResultAttrOfType<StringAttr>(i, "lnn.name");
+      if (name == (given ? given.getValue().str()
+                         : (argument ? "arg" : "out") + std::to_string(i)))
         return i;
     }
     return std::nullopt;
@@ -123,8 +144,9 @@ LogicalResult Compilation::pairStates(ModuleOp module) {
   for (const auto &[input, output] : options.states) {
     std::optional<unsigned> i = find(input, true), j = find(output, false);
     if (!i || !j)
-      return fail(ErrorKind::Input, "state " + input + ":" + output + ": the model has no " +
-                                        (i ? "output '" + output : "input '" + input) + "'"),
+      return fail(ErrorKind::Input,
+                  "state " + input + ":" + output + ": the model has no " +
+                      (i ? "output '" + output : "input '" + input) + "'"),
              failure();
     main.setArgAttr(*i, "lnn.role", b.getStringAttr("state"));
     main.setArgAttr(*i, "lnn.next", b.getStringAttr(output));
@@ -132,14 +154,16 @@ LogicalResult Compilation::pairStates(ModuleOp module) {
   return success();
 }
 
-/// How deep a text's brackets are nested, if none is in a string: MLIR's parser takes stack for each.
+/// How deep a text's brackets are nested, if none is in a string: MLIR's parser
+/// takes stack for each.
 size_t nesting(StringRef text) {
   size_t depth = 0, deepest = 0;
   char before = 0;
   for (char c : text) {
     if (StringRef("([{<").contains(c))
       deepest = std::max(deepest, ++depth);
-    else if (StringRef(")]}>").contains(c) && depth && !(c == '>' && before == '-'))
+    else if (StringRef(")]}>").contains(c) && depth &&
+             !(c == '>' && before == '-'))
       --depth;
     before = c;
   }
@@ -154,24 +178,31 @@ OwningOpRef<ModuleOp> Compilation::read(MLIRContext &context) {
     import.name = options.name;
     import.states = options.states;
     bool unsupported = false;
-    OwningOpRef<ModuleOp> module = onnx::importModel(bytes, &context, import, &unsupported);
+    OwningOpRef<ModuleOp> module =
+        onnx::importModel(bytes, &context, import, &unsupported);
     if (!module)
-      failFromDiagnostics(unsupported ? ErrorKind::Unsupported : ErrorKind::Compile, "reading the model");
+      failFromDiagnostics(unsupported ? ErrorKind::Unsupported
+                                      : ErrorKind::Compile,
+                          "reading the model");
     return module;
   }
 #endif
   if (nesting(bytes) > 1000)
-    return fail(ErrorKind::Compile, "the text is nested too deeply to be read"), nullptr;
+    return fail(ErrorKind::Compile, "the text is nested too deeply to be read"),
+           nullptr;
   ParserConfig config(&context);
-  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(bytes, config, options.name.empty() ? "model" : options.name);
+  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(
+      bytes, config, options.name.empty() ? "model" : options.name);
   if (!module)
-    return failFromDiagnostics(ErrorKind::Compile, "reading the model"), nullptr;
+    return failFromDiagnostics(ErrorKind::Compile, "reading the model"),
+           nullptr;
   if (failed(pairStates(*module)))
     return nullptr;
   return module;
 }
 
-void Compilation::emit(ModuleOp module, const Target &target, const TargetOptions &targetOptions, OutputKind kind) {
+void Compilation::emit(ModuleOp module, const Target &target,
+                       const TargetOptions &targetOptions, OutputKind kind) {
   if (kind == OutputKind::MLIR) {
     std::string text;
     llvm::raw_string_ostream os(text);
@@ -186,12 +217,16 @@ void Compilation::emit(ModuleOp module, const Target &target, const TargetOption
 void Compilation::run() {
   const Target *target = lookupTarget(options.target);
   if (!target)
-    return fail(ErrorKind::Input, "no target '" + options.target + "'; there is: " + llvm::join(targetNames(), ", "));
+    return fail(ErrorKind::Input,
+                "no target '" + options.target +
+                    "'; there is: " + llvm::join(targetNames(), ", "));
   std::optional<OutputKind> kind = outputKind(options.emit);
   if (!kind)
-    return fail(ErrorKind::Input, "cannot emit '" + options.emit + "'; there is: so, obj, llvm, asm, mlir");
-  TargetOptions targetOptions{options.cpu, options.features, (options.name.empty() ? "model" : options.name) + ".so",
-                              options.reroll};
+    return fail(ErrorKind::Input, "cannot emit '" + options.emit +
+                                      "'; there is: so, obj, llvm, asm, mlir");
+  TargetOptions targetOptions{
+      options.cpu, options.features,
+      (options.name.empty() ? "model" : options.name) + ".so", options.reroll};
   if (std::string error = target->check(targetOptions); !error.empty())
     return fail(ErrorKind::Input, error);
 
@@ -212,13 +247,17 @@ void Compilation::run() {
     return;
   Builder b(&context);
   (*module)->setAttr("lnn.hash", b.getStringAttr(hash()));
-  (*module)->setAttr("lnn.name", b.getStringAttr(options.name.empty() ? "model" : options.name));
+  (*module)->setAttr(
+      "lnn.name",
+      b.getStringAttr(options.name.empty() ? "model" : options.name));
   PassManager pm(&context);
   (void)applyPassManagerCLOptions(pm);
   applyDefaultTimingPassManagerCLOptions(pm);
   target->buildPipeline(pm, targetOptions);
   if (failed(pm.run(*module)))
-    return failFromDiagnostics(errors && errors == notSupported ? ErrorKind::Unsupported : ErrorKind::Compile,
+    return failFromDiagnostics(errors && errors == notSupported
+                                   ? ErrorKind::Unsupported
+                                   : ErrorKind::Compile,
                                "lowering");
   emit(*module, *target, targetOptions, *kind);
 }
@@ -232,7 +271,8 @@ void Compilation::run() {
 #define LNN_NO_CRASH_RECOVERY 1
 #endif
 
-/// Handlers for signals are the process's: they are set while at least one compilation runs.
+/// Handlers for signals are the process's: they are set while at least one
+/// compilation runs.
 class CrashGuard {
 public:
   CrashGuard() {
@@ -253,8 +293,9 @@ private:
 std::mutex CrashGuard::mutex;
 unsigned CrashGuard::users = 0;
 
-/// Models are untrusted and LLVM aborts where it is at a loss: an abort or a fault while compiling ends the compilation,
-/// not the process. On a thread of its own, whose stack is large whatever the caller's is.
+/// Models are untrusted and LLVM aborts where it is at a loss: an abort or a
+/// fault while compiling ends the compilation, not the process. On a thread of
+/// its own, whose stack is large whatever the caller's is.
 CompileResult runGuarded(StringRef bytes, const CompileOptions &options) {
   auto *compilation = new Compilation(bytes, options);
 #ifdef LNN_NO_CRASH_RECOVERY
@@ -267,7 +308,8 @@ CompileResult runGuarded(StringRef bytes, const CompileOptions &options) {
     CompileResult crashed;
     crashed.error = ErrorKind::Compile;
     crashed.diagnostics = compilation->result.diagnostics +
-                          "error: the compiler crashed on this model; please report it with the model\n";
+                          "error: the compiler crashed on this model; please "
+                          "report it with the model\n";
     return crashed;
   }
 #endif
@@ -278,14 +320,18 @@ CompileResult runGuarded(StringRef bytes, const CompileOptions &options) {
 
 } // namespace
 
-CompileResult compileBuffer(StringRef bytes, const CompileOptions &options) { return runGuarded(bytes, options); }
+CompileResult compileBuffer(StringRef bytes, const CompileOptions &options) {
+  return runGuarded(bytes, options);
+}
 
 CompileResult compileFile(StringRef path, const CompileOptions &options) {
-  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/true);
+  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                            /*RequiresNullTerminator=*/true);
   if (!buffer) {
     CompileResult result;
     result.error = ErrorKind::Input;
-    result.diagnostics = "error: cannot read " + path.str() + ": " + buffer.getError().message() + "\n";
+    result.diagnostics = "error: cannot read " + path.str() + ": " +
+                         buffer.getError().message() + "\n";
     return result;
   }
   CompileOptions completed = options;

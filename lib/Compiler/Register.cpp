@@ -1,8 +1,8 @@
 //===- Register.cpp - every dialect and pass the compiler needs -----------===//
 #include "lnn/Compiler/Compiler.h"
 
-#include "lnn/Conversion/Passes.h"
 #include "lnn/Codegen/Passes.h"
+#include "lnn/Conversion/Passes.h"
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "lnn/Dialect/Ode/Ode.h"
 #include "lnn/Dialect/Onnx/Onnx.h"

@@ -11,11 +11,13 @@ namespace {
 
 class CpuTargetEntry : public Target {
   std::string check(const TargetOptions &options) const override {
-    llvm::Expected<CpuTarget> target = CpuTarget::get(options.cpu, options.features);
+    llvm::Expected<CpuTarget> target =
+        CpuTarget::get(options.cpu, options.features);
     return target ? std::string() : llvm::toString(target.takeError());
   }
 
-  void buildPipeline(OpPassManager &pm, const TargetOptions &options) const override {
+  void buildPipeline(OpPassManager &pm,
+                     const TargetOptions &options) const override {
     CpuPipelineOptions pipeline;
     pipeline.cpu = options.cpu;
     pipeline.features = options.features;
@@ -23,7 +25,8 @@ class CpuTargetEntry : public Target {
     buildCpuPipeline(pm, pipeline);
   }
 
-  LogicalResult emit(ModuleOp module, OutputKind kind, const TargetOptions &options,
+  LogicalResult emit(ModuleOp module, OutputKind kind,
+                     const TargetOptions &options,
                      std::vector<char> &out) const override {
     SmallVector<char, 0> bytes;
     EmitKind emitted = kind == OutputKind::LLVM       ? EmitKind::LLVM

@@ -17,7 +17,8 @@ namespace {
 bool isInPlace(Value value, Value argument) {
   if (value == argument)
     return true;
-  auto materialize = value.getDefiningOp<bufferization::MaterializeInDestinationOp>();
+  auto materialize =
+      value.getDefiningOp<bufferization::MaterializeInDestinationOp>();
   return materialize && materialize.getDest() == argument;
 }
 
@@ -27,29 +28,33 @@ struct CarryInPlacePass : impl::LnnCarryInPlacePassBase<CarryInPlacePass> {
   bool sameShape(Value a, Value b, OpBuilder &builder) {
     auto type = cast<RankedTensorType>(a.getType());
     for (int64_t i = 0; i < type.getRank(); ++i)
-      if (!equalSizes(resolver.resolve(a, i, builder), resolver.resolve(b, i, builder)))
+      if (!equalSizes(resolver.resolve(a, i, builder),
+                      resolver.resolve(b, i, builder)))
         return false;
     return true;
   }
 
-  /// Two carried tensors that begin as one empty tensor would become one buffer.
+  /// Two carried tensors that begin as one empty tensor would become one
+  /// buffer.
   void separateInit(OpOperand &init) {
     auto empty = init.get().getDefiningOp<tensor::EmptyOp>();
     if (!empty)
       return;
     OpBuilder builder(init.getOwner());
-    init.set(bufferization::AllocTensorOp::create(builder, empty.getLoc(), empty.getType(), empty.getDynamicSizes()));
+    init.set(bufferization::AllocTensorOp::create(
+        builder, empty.getLoc(), empty.getType(), empty.getDynamicSizes()));
   }
 
   void materialize(OpOperand &yielded, BlockArgument argument) {
     Value value = yielded.get();
-    if (!isa<RankedTensorType>(value.getType()) || value.getType() != argument.getType() ||
-        isInPlace(value, argument))
+    if (!isa<RankedTensorType>(value.getType()) ||
+        value.getType() != argument.getType() || isInPlace(value, argument))
       return;
     OpBuilder builder(yielded.getOwner());
     if (!sameShape(value, argument, builder))
       return;
-    yielded.set(bufferization::MaterializeInDestinationOp::create(builder, value.getLoc(), value, argument)
+    yielded.set(bufferization::MaterializeInDestinationOp::create(
+                    builder, value.getLoc(), value, argument)
                     ->getResult(0));
   }
 
@@ -68,13 +73,17 @@ struct CarryInPlacePass : impl::LnnCarryInPlacePassBase<CarryInPlacePass> {
     });
   }
 
-  /// A while loop's carried tensor is one buffer where the condition hands the argument on as it is: what is yielded
-  /// is then written over the second region's argument.
+  /// A while loop's carried tensor is one buffer where the condition hands the
+  /// argument on as it is: what is yielded is then written over the second
+  /// region's argument.
   void carryWhile(scf::WhileOp loop) {
-    for (auto [i, condition] : llvm::enumerate(loop.getConditionOp().getArgs())) {
-      if (i >= loop.getBeforeArguments().size() || condition != loop.getBeforeArguments()[i])
+    for (auto [i, condition] :
+         llvm::enumerate(loop.getConditionOp().getArgs())) {
+      if (i >= loop.getBeforeArguments().size() ||
+          condition != loop.getBeforeArguments()[i])
         continue;
-      materialize(loop.getYieldOp()->getOpOperand(i), loop.getAfterArguments()[i]);
+      materialize(loop.getYieldOp()->getOpOperand(i),
+                  loop.getAfterArguments()[i]);
     }
   }
 };

@@ -11,7 +11,8 @@ namespace lnn {
 
 namespace {
 
-struct ForwardOutputsPass : impl::LnnForwardOutputsPassBase<ForwardOutputsPass> {
+struct ForwardOutputsPass
+    : impl::LnnForwardOutputsPassBase<ForwardOutputsPass> {
   void runOnOperation() override {
     if (!getOperation().getBody().hasOneBlock())
       return;
@@ -19,7 +20,8 @@ struct ForwardOutputsPass : impl::LnnForwardOutputsPassBase<ForwardOutputsPass> 
     SmallVector<memref::CopyOp> copies;
     for (Operation &op : body)
       if (auto copy = dyn_cast<memref::CopyOp>(op))
-        if (copy.getTarget().getDefiningOp<OutputOp>() && copy.getTarget().hasOneUse())
+        if (copy.getTarget().getDefiningOp<OutputOp>() &&
+            copy.getTarget().hasOneUse())
           copies.push_back(copy);
     if (copies.empty())
       return;
@@ -32,8 +34,10 @@ struct ForwardOutputsPass : impl::LnnForwardOutputsPassBase<ForwardOutputsPass> 
   void forward(memref::CopyOp copy, BufferViewFlowAnalysis &aliases) {
     auto alloc = copy.getSource().getDefiningOp<memref::AllocOp>();
     auto output = copy.getTarget().getDefiningOp<OutputOp>();
-    if (!alloc || alloc.getType() != output.getType() || alloc->getBlock() != copy->getBlock() ||
-        output->getBlock() != copy->getBlock() || isWrittenAfter(copy, alloc.getMemref(), aliases))
+    if (!alloc || alloc.getType() != output.getType() ||
+        alloc->getBlock() != copy->getBlock() ||
+        output->getBlock() != copy->getBlock() ||
+        isWrittenAfter(copy, alloc.getMemref(), aliases))
       return;
     if (!moveBefore(output, alloc))
       return;
@@ -45,14 +49,18 @@ struct ForwardOutputsPass : impl::LnnForwardOutputsPassBase<ForwardOutputsPass> 
     alloc.erase();
   }
 
-  /// True where something behind `copy` may change or hand on the buffer; other copies of it only read.
-  static bool isWrittenAfter(memref::CopyOp copy, Value buffer, BufferViewFlowAnalysis &aliases) {
+  /// True where something behind `copy` may change or hand on the buffer; other
+  /// copies of it only read.
+  static bool isWrittenAfter(memref::CopyOp copy, Value buffer,
+                             BufferViewFlowAnalysis &aliases) {
     for (Value alias : aliases.resolve(buffer))
       for (OpOperand &use : alias.getUses()) {
-        Operation *ancestor = copy->getBlock()->findAncestorOpInBlock(*use.getOwner());
+        Operation *ancestor =
+            copy->getBlock()->findAncestorOpInBlock(*use.getOwner());
         if (!ancestor)
           return true;
-        if (ancestor == copy || ancestor->isBeforeInBlock(copy) || isa<memref::DeallocOp>(ancestor))
+        if (ancestor == copy || ancestor->isBeforeInBlock(copy) ||
+            isa<memref::DeallocOp>(ancestor))
           continue;
         auto other = dyn_cast<memref::CopyOp>(ancestor);
         if (!other || use.getOperandNumber() != 0)
@@ -67,7 +75,8 @@ struct ForwardOutputsPass : impl::LnnForwardOutputsPassBase<ForwardOutputsPass> 
       return true;
     for (Value size : output.getSizes()) {
       Operation *def = size.getDefiningOp();
-      if (def && def->getBlock() == alloc->getBlock() && !def->isBeforeInBlock(alloc))
+      if (def && def->getBlock() == alloc->getBlock() &&
+          !def->isBeforeInBlock(alloc))
         return false;
     }
     output->moveBefore(alloc);

@@ -16,7 +16,8 @@ namespace {
 constexpr StringLiteral blobName = "lnn_weights";
 constexpr size_t alignment = 64;
 
-/// Appends the little-endian bytes of the elements; false for kinds of elements that have none.
+/// Appends the little-endian bytes of the elements; false for kinds of elements
+/// that have none.
 bool appendBytes(ElementsAttr elements, std::string &bytes) {
   auto type = cast<ShapedType>(elements.getType());
   Type element = type.getElementType();
@@ -43,7 +44,8 @@ bool appendBytes(ElementsAttr elements, std::string &bytes) {
   }
   auto append = [&](const APInt &value) {
     uint64_t bits = value.getZExtValue();
-    bytes.append(reinterpret_cast<const char *>(&bits), std::max(width / 8, 1u));
+    bytes.append(reinterpret_cast<const char *>(&bits),
+                 std::max(width / 8, 1u));
   };
   if (isa<FloatType>(element))
     for (const APFloat &value : dense.getValues<APFloat>())
@@ -62,9 +64,11 @@ struct MergeWeightsPass : impl::LnnMergeWeightsPassBase<MergeWeightsPass> {
     llvm::StringMap<int64_t> known;
     SmallVector<memref::GlobalOp> merged;
     for (auto global : module.getOps<memref::GlobalOp>()) {
-      auto value = dyn_cast_or_null<ElementsAttr>(global.getInitialValue().value_or(Attribute()));
+      auto value = dyn_cast_or_null<ElementsAttr>(
+          global.getInitialValue().value_or(Attribute()));
       std::string bytes;
-      if (!global.getConstant() || !value || global.getName() == blobName || !global.getType().getLayout().isIdentity() ||
+      if (!global.getConstant() || !value || global.getName() == blobName ||
+          !global.getType().getLayout().isIdentity() ||
           !appendBytes(value, bytes))
         continue;
       auto [it, fresh] = known.try_emplace(bytes, blob.size());
@@ -89,23 +93,32 @@ struct MergeWeightsPass : impl::LnnMergeWeightsPassBase<MergeWeightsPass> {
 
   static void makeBlob(ModuleOp module, StringRef blob) {
     OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
-    auto type = RankedTensorType::get({static_cast<int64_t>(blob.size())}, b.getI8Type());
-    auto value = DenseElementsAttr::getFromRawBuffer(type, ArrayRef<char>(blob.data(), blob.size()));
-    memref::GlobalOp::create(b, module.getLoc(), b.getStringAttr(blobName), b.getStringAttr("private"),
-                             TypeAttr::get(blobType(b.getContext(), blob.size())), value, b.getUnitAttr(),
-                             b.getI64IntegerAttr(alignment));
+    auto type = RankedTensorType::get({static_cast<int64_t>(blob.size())},
+                                      b.getI8Type());
+    auto value = DenseElementsAttr::getFromRawBuffer(
+        type, ArrayRef<char>(blob.data(), blob.size()));
+    memref::GlobalOp::create(
+        b, module.getLoc(), b.getStringAttr(blobName),
+        b.getStringAttr("private"),
+        TypeAttr::get(blobType(b.getContext(), blob.size())), value,
+        b.getUnitAttr(), b.getI64IntegerAttr(alignment));
   }
 
-  static void rewriteUses(ModuleOp module, const DenseMap<StringAttr, int64_t> &offsets, int64_t bytes) {
+  static void rewriteUses(ModuleOp module,
+                          const DenseMap<StringAttr, int64_t> &offsets,
+                          int64_t bytes) {
     module.walk([&](memref::GetGlobalOp get) {
       auto it = offsets.find(get.getNameAttr().getAttr());
       if (it == offsets.end())
         return;
       OpBuilder b(get);
       Location loc = get.getLoc();
-      Value base = memref::GetGlobalOp::create(b, loc, blobType(b.getContext(), bytes), blobName);
+      Value base = memref::GetGlobalOp::create(
+          b, loc, blobType(b.getContext(), bytes), blobName);
       Value offset = arith::ConstantIndexOp::create(b, loc, it->second);
-      get.replaceAllUsesWith(memref::ViewOp::create(b, loc, get.getType(), base, offset, ValueRange()).getResult());
+      get.replaceAllUsesWith(memref::ViewOp::create(b, loc, get.getType(), base,
+                                                    offset, ValueRange())
+                                 .getResult());
       get.erase();
     });
   }

@@ -21,7 +21,8 @@ static constexpr int64_t alignment = 64;
 
 namespace {
 
-/// An allocation and the operations, by their number in pre-order, between which it is alive.
+/// An allocation and the operations, by their number in pre-order, between
+/// which it is alive.
 struct Interval {
   memref::AllocOp alloc;
   int64_t begin = 0, end = 0;
@@ -48,7 +49,8 @@ private:
   DenseMap<Operation *, std::pair<int64_t, int64_t>> numbers;
 };
 
-/// Memory in use along a line: takes the smallest hole that is large enough, or grows.
+/// Memory in use along a line: takes the smallest hole that is large enough, or
+/// grows.
 class FreeList {
 public:
   int64_t take(int64_t bytes) {
@@ -78,7 +80,8 @@ public:
       remove(next->first);
     }
     auto before = byOffset.lower_bound(offset);
-    if (before != byOffset.begin() && (--before)->first + before->second == offset) {
+    if (before != byOffset.begin() &&
+        (--before)->first + before->second == offset) {
       offset = before->first;
       bytes += before->second;
       remove(offset);
@@ -101,12 +104,16 @@ private:
   int64_t top = 0;
 };
 
-/// Calls `place` in order of beginning, and `leave` for each interval that ended before that.
+/// Calls `place` in order of beginning, and `leave` for each interval that
+/// ended before that.
 template <typename Place, typename Leave>
 void sweep(MutableArrayRef<Interval *> intervals, Place place, Leave leave) {
-  llvm::sort(intervals, [](Interval *a, Interval *b) { return a->begin < b->begin; }); // no two begin at one operation
+  llvm::sort(intervals, [](Interval *a, Interval *b) {
+    return a->begin < b->begin;
+  }); // no two begin at one operation
   auto later = [](Interval *a, Interval *b) { return a->end > b->end; };
-  std::priority_queue<Interval *, std::vector<Interval *>, decltype(later)> alive(later);
+  std::priority_queue<Interval *, std::vector<Interval *>, decltype(later)>
+      alive(later);
   for (Interval *interval : intervals) {
     while (!alive.empty() && alive.top()->end < interval->begin) {
       leave(*alive.top());
@@ -132,18 +139,23 @@ struct PlanMemoryPass : impl::LnnPlanMemoryPassBase<PlanMemoryPass> {
     WalkResult result = func.walk([&](Operation *op) {
       for (Region &region : op->getRegions())
         if (!region.empty() && !region.hasOneBlock())
-          return op->emitError("memory is planned for structured control flow; this has a region of several blocks"),
+          return op->emitError("memory is planned for structured control flow; "
+                               "this has a region of several blocks"),
                  WalkResult::interrupt();
       if (auto alloc = dyn_cast<memref::AllocOp>(op))
-        if (!alloc.getType().getLayout().isIdentity() || !alloc.getSymbolOperands().empty())
-          return op->emitError("memory is planned for buffers of identity layout; this is ") << alloc.getType(),
+        if (!alloc.getType().getLayout().isIdentity() ||
+            !alloc.getSymbolOperands().empty())
+          return op->emitError("memory is planned for buffers of identity "
+                               "layout; this is ")
+                     << alloc.getType(),
                  WalkResult::interrupt();
       return WalkResult::advance();
     });
     return failure(result.wasInterrupted());
   }
 
-  /// Removes deallocations and unused buffers, turns what outlives an iteration to scratch, and says when the rest is alive.
+  /// Removes deallocations and unused buffers, turns what outlives an iteration
+  /// to scratch, and says when the rest is alive.
   SmallVector<Interval> findIntervals(func::FuncOp func) {
     SmallVector<memref::AllocOp> allocs;
     func.walk([&](Operation *op) {
@@ -180,8 +192,10 @@ struct PlanMemoryPass : impl::LnnPlanMemoryPassBase<PlanMemoryPass> {
     return intervals;
   }
 
-  /// A use in a nested region keeps the buffer alive to the end of what holds that region: it may be a loop.
-  static void extend(Interval &interval, Operation *user, const Numbering &numbering) {
+  /// A use in a nested region keeps the buffer alive to the end of what holds
+  /// that region: it may be a loop.
+  static void extend(Interval &interval, Operation *user,
+                     const Numbering &numbering) {
     Region *home = interval.alloc->getParentRegion();
     while (!home->isAncestor(user->getParentRegion()))
       home = home->getParentRegion();
@@ -190,15 +204,18 @@ struct PlanMemoryPass : impl::LnnPlanMemoryPassBase<PlanMemoryPass> {
     interval.end = std::max(interval.end, numbering.last(user));
   }
 
-  /// True where an alias is an argument of the body, or a result, of a loop around the allocation: the next iteration
-  /// would write over it.
-  template <typename Aliases> static bool outlivesIteration(memref::AllocOp alloc, const Aliases &aliases) {
-    for (Operation *parent = alloc->getParentOp(); parent; parent = parent->getParentOp()) {
+  /// True where an alias is an argument of the body, or a result, of a loop
+  /// around the allocation: the next iteration would write over it.
+  template <typename Aliases>
+  static bool outlivesIteration(memref::AllocOp alloc, const Aliases &aliases) {
+    for (Operation *parent = alloc->getParentOp(); parent;
+         parent = parent->getParentOp()) {
       if (!isa<LoopLikeOpInterface>(parent))
         continue;
       for (Value alias : aliases)
         if (alias.getDefiningOp() == parent ||
-            (isa<BlockArgument>(alias) && alias.getParentRegion()->getParentOp() == parent))
+            (isa<BlockArgument>(alias) &&
+             alias.getParentRegion()->getParentOp() == parent))
           return true;
     }
     return false;
@@ -206,18 +223,24 @@ struct PlanMemoryPass : impl::LnnPlanMemoryPassBase<PlanMemoryPass> {
 
   void makeScratch(memref::AllocOp alloc) {
     OpBuilder builder(alloc);
-    auto scratch = ScratchOp::create(builder, alloc.getLoc(), alloc.getType(), alloc.getDynamicSizes());
+    auto scratch = ScratchOp::create(builder, alloc.getLoc(), alloc.getType(),
+                                     alloc.getDynamicSizes());
     alloc.replaceAllUsesWith(scratch.getBuffer());
     alloc->erase();
     ++numScratch;
   }
 
-  static int64_t aligned(int64_t bytes) { return llvm::alignTo(std::max<int64_t>(bytes, 1), alignment); }
+  static int64_t aligned(int64_t bytes) {
+    return llvm::alignTo(std::max<int64_t>(bytes, 1), alignment);
+  }
 
-  /// The product of the static sizes and the element's bytes; -1 where that overflows.
+  /// The product of the static sizes and the element's bytes; -1 where that
+  /// overflows.
   static int64_t staticFactor(memref::AllocOp alloc) {
     MemRefType type = alloc.getType();
-    int64_t bytes = DataLayout::closest(alloc).getTypeSize(type.getElementType()).getFixedValue();
+    int64_t bytes = DataLayout::closest(alloc)
+                        .getTypeSize(type.getElementType())
+                        .getFixedValue();
     for (int64_t size : type.getShape())
       if (!ShapedType::isDynamic(size) && llvm::MulOverflow(bytes, size, bytes))
         return -1;
@@ -226,23 +249,30 @@ struct PlanMemoryPass : impl::LnnPlanMemoryPassBase<PlanMemoryPass> {
 
   void plan(func::FuncOp func, MutableArrayRef<Interval> intervals) {
     Block &body = func.getBody().front();
-    SizeCloner sizes(func, OpBuilder(&body, body.begin()), [](OpBuilder &b, BlockArgument argument, int64_t dim) -> Value {
-      return memref::DimOp::create(b, argument.getLoc(), argument, dim);
-    });
+    SizeCloner sizes(
+        func, OpBuilder(&body, body.begin()),
+        [](OpBuilder &b, BlockArgument argument, int64_t dim) -> Value {
+          return memref::DimOp::create(b, argument.getLoc(), argument, dim);
+        });
     SmallVector<Interval *> fixed;
-    llvm::MapVector<Value, SmallVector<Interval *>> classes; // by the value of their bytes
+    llvm::MapVector<Value, SmallVector<Interval *>>
+        classes; // by the value of their bytes
     for (Interval &interval : intervals) {
       int64_t factor = staticFactor(interval.alloc);
       if (factor < 0) {
-        interval.alloc.emitError("a temporary of type ") << interval.alloc.getType() << " is larger than memory";
+        interval.alloc.emitError("a temporary of type ")
+            << interval.alloc.getType() << " is larger than memory";
         return signalPassFailure();
       }
       if (interval.alloc.getDynamicSizes().empty()) {
         interval.bytes = aligned(factor);
         fixed.push_back(&interval);
       } else if (llvm::all_of(interval.alloc.getDynamicSizes(),
-                              [&](Value size) { return sizes.dependsOnSizesOnly(size); })) {
-        classes[dynamicBytes(sizes, interval.alloc, factor)].push_back(&interval);
+                              [&](Value size) {
+                                return sizes.dependsOnSizesOnly(size);
+                              })) {
+        classes[dynamicBytes(sizes, interval.alloc, factor)].push_back(
+            &interval);
       } else {
         makeScratch(interval.alloc);
       }
@@ -253,25 +283,31 @@ struct PlanMemoryPass : impl::LnnPlanMemoryPassBase<PlanMemoryPass> {
   }
 
   static Value constant(SizeCloner &sizes, Location loc, int64_t value) {
-    return sizes.share(arith::ConstantIndexOp::create(sizes.getBuilder(), loc, value));
+    return sizes.share(
+        arith::ConstantIndexOp::create(sizes.getBuilder(), loc, value));
   }
 
   /// ((size * size * ... * factor) + 63) & -64, none of the sizes negative.
-  static Value dynamicBytes(SizeCloner &sizes, memref::AllocOp alloc, int64_t factor) {
+  static Value dynamicBytes(SizeCloner &sizes, memref::AllocOp alloc,
+                            int64_t factor) {
     OpBuilder &b = sizes.getBuilder();
     Location loc = alloc.getLoc();
     Value bytes = constant(sizes, loc, factor);
     Value zero = constant(sizes, loc, 0);
     for (Value size : alloc.getDynamicSizes()) {
-      Value positive = sizes.share(arith::MaxSIOp::create(b, loc, sizes.clone(size), zero));
+      Value positive =
+          sizes.share(arith::MaxSIOp::create(b, loc, sizes.clone(size), zero));
       bytes = sizes.share(arith::MulIOp::create(b, loc, bytes, positive));
     }
-    bytes = sizes.share(arith::AddIOp::create(b, loc, bytes, constant(sizes, loc, alignment - 1)));
-    return sizes.share(arith::AndIOp::create(b, loc, bytes, constant(sizes, loc, -alignment)));
+    bytes = sizes.share(arith::AddIOp::create(
+        b, loc, bytes, constant(sizes, loc, alignment - 1)));
+    return sizes.share(
+        arith::AndIOp::create(b, loc, bytes, constant(sizes, loc, -alignment)));
   }
 
   void placeAll(func::FuncOp func, MutableArrayRef<Interval *> fixed,
-                llvm::MapVector<Value, SmallVector<Interval *>> &classes, SizeCloner &sizes) {
+                llvm::MapVector<Value, SmallVector<Interval *>> &classes,
+                SizeCloner &sizes) {
     FreeList memory;
     sweep(
         fixed, [&](Interval &i) { i.offset = memory.take(i.bytes); },
@@ -301,12 +337,14 @@ struct PlanMemoryPass : impl::LnnPlanMemoryPassBase<PlanMemoryPass> {
       for (Interval *interval : members)
         placed.push_back({interval, slots[slotOf[interval]]});
     }
-    Value arena = ArenaOp::create(b, loc, MemRefType::get({ShapedType::kDynamic}, b.getI8Type()), end);
+    Value arena = ArenaOp::create(
+        b, loc, MemRefType::get({ShapedType::kDynamic}, b.getI8Type()), end);
     for (auto [interval, offset] : placed) {
       memref::AllocOp alloc = interval->alloc;
       OpBuilder builder(alloc);
-      Value view = memref::ViewOp::create(builder, alloc.getLoc(), alloc.getType(), arena, offset,
-                                          alloc.getDynamicSizes());
+      Value view =
+          memref::ViewOp::create(builder, alloc.getLoc(), alloc.getType(),
+                                 arena, offset, alloc.getDynamicSizes());
       alloc.replaceAllUsesWith(view);
       alloc->erase();
       ++numPlanned;

@@ -16,7 +16,8 @@ using namespace mlir;
 
 namespace lnn {
 
-/// How far a computation is followed. Sizes are short sums and products; the bound keeps hostile input off the stack.
+/// How far a computation is followed. Sizes are short sums and products; the
+/// bound keeps hostile input off the stack.
 static constexpr unsigned maxDepth = 200;
 
 namespace {
@@ -36,11 +37,13 @@ static DimOfShape matchDim(Operation *op) {
   return {};
 }
 
-/// The operand that is the size of dimension `index` of a buffer made by an operation with one operand a dynamic size.
+/// The operand that is the size of dimension `index` of a buffer made by an
+/// operation with one operand a dynamic size.
 static Value dynamicSizeOperand(Value buffer, int64_t index) {
   auto type = dyn_cast<MemRefType>(buffer.getType());
   Operation *op = buffer.getDefiningOp();
-  if (!type || !op || index < 0 || index >= type.getRank() || !type.isDynamicDim(index))
+  if (!type || !op || index < 0 || index >= type.getRank() ||
+      !type.isDynamicDim(index))
     return {};
   ValueRange sizes;
   if (auto alloc = dyn_cast<memref::AllocOp>(op))
@@ -55,15 +58,17 @@ static Value dynamicSizeOperand(Value buffer, int64_t index) {
   return position < sizes.size() ? sizes[position] : Value();
 }
 
-/// Computations that may be repeated elsewhere: scalar, without regions and effects. Division is one of
-/// them: its copy is guarded.
+/// Computations that may be repeated elsewhere: scalar, without regions and
+/// effects. Division is one of them: its copy is guarded.
 static bool isScalarArithmetic(Operation *op) {
-  if (op->getNumRegions() || op->getNumResults() != 1 || !op->getResult(0).getType().isIntOrIndexOrFloat())
+  if (op->getNumRegions() || op->getNumResults() != 1 ||
+      !op->getResult(0).getType().isIntOrIndexOrFloat())
     return false;
-  if (isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp, arith::CeilDivSIOp, arith::CeilDivUIOp,
-          arith::FloorDivSIOp>(op))
+  if (isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp,
+          arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>(op))
     return true;
-  return isa<arith::ArithDialect, affine::AffineDialect>(op->getDialect()) && isPure(op);
+  return isa<arith::ArithDialect, affine::AffineDialect>(op->getDialect()) &&
+         isPure(op);
 }
 
 bool SizeCloner::dependsOnSizesOnly(Value value) { return compute(value, 0); }
@@ -77,31 +82,41 @@ bool SizeCloner::compute(Value value, unsigned depth) {
   if (Operation *op = value.getDefiningOp()) {
     if (DimOfShape dim = matchDim(op)) {
       auto argument = dyn_cast<BlockArgument>(dim.shaped);
-      if (dim.index && argument && argument.getOwner() == &func.getBody().front())
-        result = *dim.index >= 0 && *dim.index < cast<ShapedType>(argument.getType()).getRank();
-      else if (Value size = dim.index ? dynamicSizeOperand(dim.shaped, *dim.index) : Value())
+      if (dim.index && argument &&
+          argument.getOwner() == &func.getBody().front())
+        result = *dim.index >= 0 &&
+                 *dim.index < cast<ShapedType>(argument.getType()).getRank();
+      else if (Value size = dim.index
+                                ? dynamicSizeOperand(dim.shaped, *dim.index)
+                                : Value())
         result = compute(size, depth + 1);
     } else if (isScalarArithmetic(op)) {
-      result = llvm::all_of(op->getOperands(), [&](Value operand) { return compute(operand, depth + 1); });
+      result = llvm::all_of(op->getOperands(), [&](Value operand) {
+        return compute(operand, depth + 1);
+      });
     }
   }
   known[value] = result;
   return result;
 }
 
-/// A division's copy runs where the original might not have: a zero divisor must not trap.
+/// A division's copy runs where the original might not have: a zero divisor
+/// must not trap.
 static void guardDivisor(OpBuilder &builder, Operation *op) {
-  if (!isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp, arith::CeilDivSIOp, arith::CeilDivUIOp,
-           arith::FloorDivSIOp>(op))
+  if (!isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp,
+           arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>(op))
     return;
   Value divisor = op->getOperand(1);
   if (matchPattern(divisor, m_Constant()) && !matchPattern(divisor, m_Zero()))
     return;
   Location loc = op->getLoc();
   Type type = divisor.getType();
-  Value zero = arith::ConstantOp::create(builder, loc, builder.getIntegerAttr(type, 0));
-  Value one = arith::ConstantOp::create(builder, loc, builder.getIntegerAttr(type, 1));
-  Value bad = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, divisor, zero);
+  Value zero =
+      arith::ConstantOp::create(builder, loc, builder.getIntegerAttr(type, 0));
+  Value one =
+      arith::ConstantOp::create(builder, loc, builder.getIntegerAttr(type, 1));
+  Value bad = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                    divisor, zero);
   op->setOperand(1, arith::SelectOp::create(builder, loc, bad, one, divisor));
 }
 
@@ -137,11 +152,13 @@ Value SizeCloner::share(Operation *op) {
     op->erase();
     return folded.front();
   }
-  size_t hash = OperationEquivalence::computeHash(op, OperationEquivalence::directHashValue,
-                                                  OperationEquivalence::ignoreHashValue,
-                                                  OperationEquivalence::IgnoreLocations);
+  size_t hash = OperationEquivalence::computeHash(
+      op, OperationEquivalence::directHashValue,
+      OperationEquivalence::ignoreHashValue,
+      OperationEquivalence::IgnoreLocations);
   for (Operation *other : made[hash])
-    if (OperationEquivalence::isEquivalentTo(op, other, OperationEquivalence::IgnoreLocations)) {
+    if (OperationEquivalence::isEquivalentTo(
+            op, other, OperationEquivalence::IgnoreLocations)) {
       op->erase();
       return other->getResult(0);
     }
@@ -158,16 +175,20 @@ bool equalSizes(OpFoldResult a, OpFoldResult b, unsigned depth) {
     return false;
   if (a == b)
     return true;
-  std::optional<int64_t> ca = getConstantIntValue(a), cb = getConstantIntValue(b);
+  std::optional<int64_t> ca = getConstantIntValue(a),
+                         cb = getConstantIntValue(b);
   if (ca || cb)
     return ca == cb;
   auto va = dyn_cast<Value>(a), vb = dyn_cast<Value>(b);
   if (!va || !vb)
     return false;
   Operation *oa = va.getDefiningOp(), *ob = vb.getDefiningOp();
-  if (!oa || !ob || oa->getName() != ob->getName() || oa->getNumOperands() != ob->getNumOperands() ||
-      oa->getNumRegions() || oa->getAttrDictionary() != ob->getAttrDictionary() || !isMemoryEffectFree(oa) ||
-      cast<OpResult>(va).getResultNumber() != cast<OpResult>(vb).getResultNumber())
+  if (!oa || !ob || oa->getName() != ob->getName() ||
+      oa->getNumOperands() != ob->getNumOperands() || oa->getNumRegions() ||
+      oa->getAttrDictionary() != ob->getAttrDictionary() ||
+      !isMemoryEffectFree(oa) ||
+      cast<OpResult>(va).getResultNumber() !=
+          cast<OpResult>(vb).getResultNumber())
     return false;
   for (auto [x, y] : llvm::zip(oa->getOperands(), ob->getOperands()))
     if (!equalSizes(x, y, depth + 1))
@@ -179,7 +200,8 @@ bool equalSizes(OpFoldResult a, OpFoldResult b, unsigned depth) {
 // Dimensions of tensors
 //===----------------------------------------------------------------------===//
 
-OpFoldResult DimResolver::resolve(Value tensor, int64_t dim, OpBuilder &builder) {
+OpFoldResult DimResolver::resolve(Value tensor, int64_t dim,
+                                  OpBuilder &builder) {
   auto type = dyn_cast<RankedTensorType>(tensor.getType());
   if (!type || dim < 0 || dim >= type.getRank())
     return {};
@@ -197,13 +219,14 @@ OpFoldResult DimResolver::resolve(Value tensor, int64_t dim, OpBuilder &builder)
   return result;
 }
 
-OpFoldResult DimResolver::resolveLoopArgument(Value init, Value yielded, Value argument, int64_t dim,
+OpFoldResult DimResolver::resolveLoopArgument(Value init, Value yielded,
+                                              Value argument, int64_t dim,
                                               OpBuilder &builder) {
   OpFoldResult first = resolve(init, dim, builder);
   if (!first)
     return {};
-  // Assume that an iteration keeps the size, and see whether what it yields then has it. What was concluded from a
-  // wrong assumption must not stay.
+  // Assume that an iteration keeps the size, and see whether what it yields
+  // then has it. What was concluded from a wrong assumption must not stay.
   auto saved = cache;
   cache[{argument, dim}] = first;
   if (equalSizes(resolve(yielded, dim, builder), first))
@@ -221,10 +244,13 @@ static OpFoldResult sizeOfSlice(tensor::ExtractSliceOp slice, int64_t dim) {
   return {};
 }
 
-std::pair<BlockArgument, int64_t> firstOfThatSize(func::FuncOp func, BlockArgument argument, int64_t dim) {
+std::pair<BlockArgument, int64_t>
+firstOfThatSize(func::FuncOp func, BlockArgument argument, int64_t dim) {
   auto nameOf = [&](unsigned number, int64_t index) {
     auto names = func.getArgAttrOfType<ArrayAttr>(number, "lnn.dims");
-    return names && index < static_cast<int64_t>(names.size()) ? dyn_cast<StringAttr>(names[index]) : StringAttr();
+    return names && index < static_cast<int64_t>(names.size())
+               ? dyn_cast<StringAttr>(names[index])
+               : StringAttr();
   };
   if (StringAttr name = nameOf(argument.getArgNumber(), dim))
     for (BlockArgument other : func.getArguments())
@@ -235,26 +261,32 @@ std::pair<BlockArgument, int64_t> firstOfThatSize(func::FuncOp func, BlockArgume
   return {argument, dim};
 }
 
-OpFoldResult DimResolver::compute(Value tensor, int64_t dim, OpBuilder &builder) {
+OpFoldResult DimResolver::compute(Value tensor, int64_t dim,
+                                  OpBuilder &builder) {
   if (auto argument = dyn_cast<BlockArgument>(tensor)) {
     Operation *parent = argument.getOwner()->getParentOp();
     if (auto loop = dyn_cast<scf::ForOp>(parent)) {
       OpOperand *init = loop.getTiedLoopInit(argument);
       OpOperand *yielded = loop.getTiedLoopYieldedValue(argument);
-      return init && yielded ? resolveLoopArgument(init->get(), yielded->get(), argument, dim, builder)
+      return init && yielded ? resolveLoopArgument(init->get(), yielded->get(),
+                                                   argument, dim, builder)
                              : OpFoldResult();
     }
     if (auto loop = dyn_cast<scf::WhileOp>(parent)) {
       unsigned i = argument.getArgNumber();
       if (argument.getOwner() == loop.getBeforeBody())
-        return resolveLoopArgument(loop.getInits()[i], loop.getYieldOp().getOperand(i), argument, dim, builder);
+        return resolveLoopArgument(loop.getInits()[i],
+                                   loop.getYieldOp().getOperand(i), argument,
+                                   dim, builder);
       return resolve(loop.getConditionOp().getArgs()[i], dim, builder);
     }
-    if (auto func = dyn_cast<func::FuncOp>(parent); func && argument.getOwner()->isEntryBlock()) {
+    if (auto func = dyn_cast<func::FuncOp>(parent);
+        func && argument.getOwner()->isEntryBlock()) {
       OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToStart(argument.getOwner());
       auto [first, index] = firstOfThatSize(func, argument, dim);
-      return tensor::DimOp::create(builder, tensor.getLoc(), first, index).getResult();
+      return tensor::DimOp::create(builder, tensor.getLoc(), first, index)
+          .getResult();
     }
     return {};
   }
@@ -275,7 +307,9 @@ OpFoldResult DimResolver::compute(Value tensor, int64_t dim, OpBuilder &builder)
     return expand.getMixedOutputShape()[dim];
   if (auto select = dyn_cast<arith::SelectOp>(op)) {
     OpFoldResult a = resolve(select.getTrueValue(), dim, builder);
-    return equalSizes(a, resolve(select.getFalseValue(), dim, builder)) ? a : OpFoldResult();
+    return equalSizes(a, resolve(select.getFalseValue(), dim, builder))
+               ? a
+               : OpFoldResult();
   }
   if (auto loop = dyn_cast<scf::ForOp>(op)) {
     BlockArgument argument = loop.getRegionIterArg(number);
@@ -284,11 +318,16 @@ OpFoldResult DimResolver::compute(Value tensor, int64_t dim, OpBuilder &builder)
   if (auto loop = dyn_cast<scf::WhileOp>(op))
     return resolve(loop.getConditionOp().getArgs()[number], dim, builder);
   if (auto branch = dyn_cast<scf::IfOp>(op)) {
-    OpFoldResult a = resolve(branch.thenYield().getOperand(number), dim, builder);
-    return equalSizes(a, resolve(branch.elseYield().getOperand(number), dim, builder)) ? a : OpFoldResult();
+    OpFoldResult a =
+        resolve(branch.thenYield().getOperand(number), dim, builder);
+    return equalSizes(
+               a, resolve(branch.elseYield().getOperand(number), dim, builder))
+               ? a
+               : OpFoldResult();
   }
   if (auto destination = dyn_cast<DestinationStyleOpInterface>(op))
-    return resolve(destination.getTiedOpOperand(op->getResult(number))->get(), dim, builder);
+    return resolve(destination.getTiedOpOperand(op->getResult(number))->get(),
+                   dim, builder);
   return {};
 }
 

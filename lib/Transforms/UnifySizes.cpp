@@ -21,13 +21,15 @@ struct UnifySizesPass : impl::LnnUnifySizesPassBase<UnifySizesPass> {
     SmallVector<tensor::DimOp> dims;
     for (BlockArgument argument : func.getArguments())
       for (Operation *user : argument.getUsers())
-        if (auto dim = dyn_cast<tensor::DimOp>(user); dim && dim.getConstantIndex())
+        if (auto dim = dyn_cast<tensor::DimOp>(user);
+            dim && dim.getConstantIndex())
           dims.push_back(dim);
     for (tensor::DimOp dim : dims) {
       auto argument = cast<BlockArgument>(dim.getSource());
       int64_t index = *dim.getConstantIndex();
       auto type = dyn_cast<RankedTensorType>(argument.getType());
-      if (!type || index < 0 || index >= type.getRank() || !type.isDynamicDim(index))
+      if (!type || index < 0 || index >= type.getRank() ||
+          !type.isDynamicDim(index))
         continue;
       auto [first, position] = firstOfThatSize(func, argument, index);
       Value &size = sizes[{first, position}];

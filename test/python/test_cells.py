@@ -117,7 +117,9 @@ def test_ltc(batch, n, i, kind, wires):
     cm = p["cm"] / (np.asarray(dt) / 6)
     for _ in range(6):
         num, den = synapses(h, p["w"], p["sigma"], p["mu"], p["erev"], rec)
-        h = (cm * h + p["gleak"] * p["vleak"] + num + num_s) / (cm + p["gleak"] + den + den_s + 1e-8)
+        h = (cm * h + p["gleak"] * p["vleak"] + num + num_s) / (
+            cm + p["gleak"] + den + den_s + 1e-8
+        )
     check(got, {"y": h})
 
 
@@ -137,9 +139,7 @@ def test_cfc(batch, n, i, kind, mode):
     else:
         args["dt"], inputs["dt"] = dt_type, dt
     operands = (
-        "tau(%tau, %a)"
-        if mode == "pure"
-        else "ff2(%w2, %b2) time_a(%wa, %ba) time_b(%wb, %bb)"
+        "tau(%tau, %a)" if mode == "pure" else "ff2(%w2, %b2) time_a(%wa, %ba) time_b(%wb, %bb)"
     )
     out = f"tensor<?x{n}xf32>"
     body = (
@@ -229,9 +229,7 @@ def test_trajectory(batch, n, m, kind):
         dt, prefix = np.full((1, 1), 0.75), "%dt = arith.constant 0.75 : f32\n  "
     else:
         args["dt"], inputs["dt"] = dt_type, dt
-    body = (
-        f"{prefix}%y = lnn.trajectory %m, %h for %dt tau(%tau) : {args['m']}, {args['h']}, {dt_type}"
-    )
+    body = f"{prefix}%y = lnn.trajectory %m, %h for %dt tau(%tau) : {args['m']}, {args['h']}, {dt_type}"
     got = run(args, {"y": args["m"]}, body, {"tau": tau}, inputs)
     e = np.exp(-dt[:, None, :] / tau[:, None])
     check(got, {"y": e * memory + (1 - e) * h[:, None, :]})
@@ -286,7 +284,13 @@ def test_linear_recurrence_diagonal(batch, time, n, reverse):
         f"%y, %hn = lnn.linear_recurrence decay %a drive %b from %h dim 1{order} "
         f": ({seq}, {seq}, {state}) -> ({seq}, {state})"
     )
-    got = run({"a": seq, "b": seq, "h": state}, {"y": seq, "hn": state}, body, {}, {"a": a, "b": b, "h": h})
+    got = run(
+        {"a": seq, "b": seq, "h": state},
+        {"y": seq, "hn": state},
+        body,
+        {},
+        {"a": a, "b": b, "h": h},
+    )
     y = np.zeros_like(b)
     for t in range(time)[:: -1 if reverse else 1]:
         h = a[:, t] * h + b[:, t]
@@ -331,7 +335,9 @@ def test_linear_recurrence_matrix(batch, time, k, v, decay, read):
     check(got, {"y": np.stack(y, 1), "sn": s})
 
 
-@pytest.mark.parametrize("batch,time,c,taps", [(1, 1, 5, 3), (5, 9, 19, 4), (2, 3, 16, 1), (2, 1, 8, 4)])
+@pytest.mark.parametrize(
+    "batch,time,c,taps", [(1, 1, 5, 3), (5, 9, 19, 4), (2, 3, 16, 1), (2, 1, 8, 4)]
+)
 @pytest.mark.parametrize("bias", [True, False])
 def test_causal_conv(batch, time, c, taps, bias):
     rng = np.random.default_rng(c)

@@ -44,7 +44,9 @@ def draw(shape, dtype="f32", seed=0, low=-2.0, high=2.0):
 class Case:
     """One node: run-time inputs, constant inputs, attributes, and what is dynamic."""
 
-    def __init__(self, op, inputs, opset=18, outputs=1, consts=None, dynamic=True, tol=None, **attrs):
+    def __init__(
+        self, op, inputs, opset=18, outputs=1, consts=None, dynamic=True, tol=None, **attrs
+    ):
         self.op, self.opset, self.attrs, self.tol = op, opset, attrs, tol
         self.inputs = [x if x is None else np.asarray(x) for x in inputs]
         self.consts = set(consts or ())
@@ -91,9 +93,7 @@ class Case:
 
     def feeds(self):
         return {
-            f"x{i}": x
-            for i, x in enumerate(self.inputs)
-            if x is not None and i not in self.consts
+            f"x{i}": x for i, x in enumerate(self.inputs) if x is not None and i not in self.consts
         }
 
 
@@ -127,8 +127,22 @@ def unary_cases():
     for op in ("Abs", "Neg", "Sign", "Relu"):
         for dtype in ("i8", "i32", "i64"):
             yield Case(op, [draw((9,), dtype)])
-    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 3e38, -1.5, 2.5, 0.5], np.float32)
-    for op in ("Abs", "Neg", "Sign", "Floor", "Ceil", "Round", "IsNaN", "IsInf", "Relu", "Tanh", "Sigmoid"):
+    special = np.array(
+        [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 3e38, -1.5, 2.5, 0.5], np.float32
+    )
+    for op in (
+        "Abs",
+        "Neg",
+        "Sign",
+        "Floor",
+        "Ceil",
+        "Round",
+        "IsNaN",
+        "IsInf",
+        "Relu",
+        "Tanh",
+        "Sigmoid",
+    ):
         yield Case(op, [special])
     yield Case("IsInf", [special], detect_negative=0)
     yield Case("IsInf", [special], detect_positive=0)
@@ -215,7 +229,17 @@ def shape_cases():
     for start, end in [(0, None), (1, None), (-1, None), (0, -1), (-9, 9), (2, 1)]:
         yield Case("Shape", [x], start=start, **({} if end is None else {"end": end}))
     yield Case("Size", [x])
-    for shape in [(6, 4), (-1,), (0, -1), (2, 12), (4, 6), (1, 2, 1, 12), (0, 0, 0), (2, -1, 2), (24, 1)]:
+    for shape in [
+        (6, 4),
+        (-1,),
+        (0, -1),
+        (2, 12),
+        (4, 6),
+        (1, 2, 1, 12),
+        (0, 0, 0),
+        (2, -1, 2),
+        (24, 1),
+    ]:
         yield Case("Reshape", [x, i64(*shape)], consts=[1])
         yield Case("Reshape", [x, i64(*shape)], consts=[1], dynamic=False)
     yield Case("Reshape", [draw((0, 3)), i64(3, 0)], consts=[1], allowzero=1)
@@ -300,7 +324,14 @@ def shape_cases():
 def index_cases():
     x = draw((5, 4, 3))
     for axis in (0, 1, -1):
-        for idx in (np.int64(1), np.int64(-1), i64(0, 2), i64(1, 2), i64(2, 0, -1), i64(0, 1, 2, 0).reshape(2, 2)):
+        for idx in (
+            np.int64(1),
+            np.int64(-1),
+            i64(0, 2),
+            i64(1, 2),
+            i64(2, 0, -1),
+            i64(0, 1, 2, 0).reshape(2, 2),
+        ):
             yield Case("Gather", [x, idx], consts=[1], axis=axis)
             yield Case("Gather", [x, idx], axis=axis)
     yield Case("Gather", [x, np.array([1], np.int32)], axis=0)
@@ -316,7 +347,11 @@ def index_cases():
             if reduction == "none":
                 ix = i64(1, 3, 4).reshape(3, 1)
             yield Case(
-                "ScatterND", [x, ix, draw((3, 4, 3), seed=1)], consts=consts, dynamic=False, reduction=reduction
+                "ScatterND",
+                [x, ix, draw((3, 4, 3), seed=1)],
+                consts=consts,
+                dynamic=False,
+                reduction=reduction,
             )
     yield Case("ScatterND", [x, i64(2, 3).reshape(2, 1), draw((2, 4, 3), seed=1)], consts=[1])
     yield Case("ScatterND", [x, i64(0, 1, 4, 3).reshape(2, 2), draw((2, 3), seed=1)], dynamic=False)
@@ -326,7 +361,9 @@ def index_cases():
             [draw((3, 4)), i64(1, 0, 2, 0, 2, 1).reshape(2, 3), draw((2, 3), seed=1)],
             reduction=reduction,
         )
-    yield Case("ScatterElements", [draw((1, 5)), i64(1, 3).reshape(1, 2), draw((1, 2), seed=1)], axis=1)
+    yield Case(
+        "ScatterElements", [draw((1, 5)), i64(1, 3).reshape(1, 2), draw((1, 2), seed=1)], axis=1
+    )
 
 
 def reduction_cases():
@@ -362,7 +399,9 @@ def reduction_cases():
     for exclusive in (0, 1):
         for reverse in (0, 1):
             for axis in (0, -1):
-                yield Case("CumSum", [x, np.int64(axis)], consts=[1], exclusive=exclusive, reverse=reverse)
+                yield Case(
+                    "CumSum", [x, np.int64(axis)], consts=[1], exclusive=exclusive, reverse=reverse
+                )
     yield Case("CumSum", [draw((5,), "i32"), np.int64(0)], consts=[1])
     for largest in (0, 1):
         for axis in (0, -1):
@@ -422,7 +461,9 @@ def matrix_cases():
     for c in ((), (5,), (3, 1), (1, 5), (3, 5), (1,)):
         yield Case("Gemm", [a, b, draw(c, seed=2)], alpha=0.5, beta=0.25)
     yield Case("Gemm", [a, b], alpha=2.0)
-    yield Case("Gemm", [draw((3, 4), "f16"), draw((4, 5), "f16", 1), draw((5,), "f16", 2)], alpha=0.5)
+    yield Case(
+        "Gemm", [draw((3, 4), "f16"), draw((4, 5), "f16", 1), draw((5,), "f16", 2)], alpha=0.5
+    )
     einsums = [
         ("ij,jk->ik", [(3, 4), (4, 5)]),
         ("ij,jk", [(3, 4), (4, 5)]),

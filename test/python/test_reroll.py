@@ -47,7 +47,9 @@ def loops(path):
 def inputs_of(model):
     random = np.random.default_rng(5)
     return {
-        v.name: random.uniform(-1, 1, [d.dim_value for d in v.type.tensor_type.shape.dim]).astype("f4")
+        v.name: random.uniform(-1, 1, [d.dim_value for d in v.type.tensor_type.shape.dim]).astype(
+            "f4"
+        )
         for v in model.graph.input
     }
 
@@ -57,7 +59,9 @@ def test_graph_keeps_its_bits(name):
     model = unrolled.model(name)
     onnx.checker.check_model(model)
     inputs = inputs_of(model)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     want = dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs)))
     got = lnnc.compile(model).run(inputs)
     assert_same(got, lnnc.compile(model, reroll=False).run(inputs))

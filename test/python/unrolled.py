@@ -34,7 +34,9 @@ class Builder:
 
     def op(self, kind, *inputs, count=1, **attributes):
         names = [f"v{len(self.nodes)}_{i}" for i in range(count)]
-        self.nodes.append(helper.make_node(kind, list(inputs), names, f"n{len(self.nodes)}", **attributes))
+        self.nodes.append(
+            helper.make_node(kind, list(inputs), names, f"n{len(self.nodes)}", **attributes)
+        )
         return names[0] if count == 1 else names
 
     def output(self, value, shape, name=None):

@@ -7,5 +7,6 @@
 int main(int argc, char **argv) {
   lnn::onnx::registerTranslations();
   lnn::registerCpuTranslations();
-  return mlir::failed(mlir::mlirTranslateMain(argc, argv, "lnn translation driver"));
+  return mlir::failed(
+      mlir::mlirTranslateMain(argc, argv, "lnn translation driver"));
 }

@@ -1,7 +1,8 @@
 //===- lnnc.cpp - compile a model in one step -----------------------------===//
 //
-// Exit codes: 0 compiled; 1 the model cannot be compiled; 2 wrong use, or a file that cannot be read or written; 3 the
-// model needs something that is not supported.
+// Exit codes: 0 compiled; 1 the model cannot be compiled; 2 wrong use, or a
+// file that cannot be read or written; 3 the model needs something that is not
+// supported.
 //
 //===----------------------------------------------------------------------===//
 #include "lnn/Compiler/Compiler.h"
@@ -26,34 +27,56 @@ enum ExitCode { Ok = 0, CannotCompile = 1, Usage = 2, Unsupported = 3 };
 constexpr char overview[] =
     "lnnc - compile a model (.onnx, or .mlir text) to native code\n\n"
     "  lnnc m.onnx -o m.so\n\n"
-    "Exit codes: 0 compiled; 1 the model cannot be compiled; 2 wrong use, or a file\n"
-    "that cannot be read or written; 3 the model needs something not supported.\n";
+    "Exit codes: 0 compiled; 1 the model cannot be compiled; 2 wrong use, or a "
+    "file\n"
+    "that cannot be read or written; 3 the model needs something not "
+    "supported.\n";
 
 struct Options {
   cl::OptionCategory category{"lnnc options"};
-  cl::opt<std::string> input{cl::Positional, cl::desc("<model>"), cl::Required, cl::cat(category)};
-  cl::opt<std::string> output{"o", cl::desc("Where to write (the model's name with .so, .o, .ll, .s or .mlir by default; - is "
-                                            "the standard output)"),
-                              cl::value_desc("filename"), cl::cat(category)};
-  cl::opt<std::string> target{"target", cl::desc("What to compile for (cpu)"), cl::init("cpu"), cl::cat(category)};
-  cl::opt<std::string> cpu{"mcpu", cl::desc("The processor, as -mcpu of llc"), cl::init("native"), cl::cat(category)};
-  cl::opt<std::string> features{"mattr", cl::desc("Its features, as -mattr of llc (+avx2,-fma,...)"), cl::cat(category)};
-  cl::opt<std::string> name{"name", cl::desc("The model's name (the file's by default)"), cl::cat(category)};
-  cl::list<std::string> states{"state", cl::desc("An input and the output that replaces it, where names don't say it"),
-                               cl::value_desc("input:output"), cl::cat(category)};
-  cl::opt<bool> noReroll{"no-reroll", cl::desc("Leave what the exporter unrolled (time, solver steps) as it is"),
-                         cl::cat(category)};
-  cl::opt<std::string> emit{"emit", cl::desc("What to write: so, obj, llvm, asm or mlir (as lowered)"), cl::init("so"),
-                            cl::cat(category)};
+  cl::opt<std::string> input{cl::Positional, cl::desc("<model>"), cl::Required,
+                             cl::cat(category)};
+  cl::opt<std::string> output{
+      "o",
+      cl::desc("Where to write (the model's name with .so, .o, .ll, .s or "
+               ".mlir by default; - is "
+               "the standard output)"),
+      cl::value_desc("filename"), cl::cat(category)};
+  cl::opt<std::string> target{"target", cl::desc("What to compile for (cpu)"),
+                              cl::init("cpu"), cl::cat(category)};
+  cl::opt<std::string> cpu{"mcpu", cl::desc("The processor, as -mcpu of llc"),
+                           cl::init("native"), cl::cat(category)};
+  cl::opt<std::string> features{
+      "mattr", cl::desc("Its features, as -mattr of llc (+avx2,-fma,...)"),
+      cl::cat(category)};
+  cl::opt<std::string> name{
+      "name", cl::desc("The model's name (the file's by default)"),
+      cl::cat(category)};
+  cl::list<std::string> states{
+      "state",
+      cl::desc(
+          "An input and the output that replaces it, where names don't say it"),
+      cl::value_desc("input:output"), cl::cat(category)};
+  cl::opt<bool> noReroll{
+      "no-reroll",
+      cl::desc(
+          "Leave what the exporter unrolled (time, solver steps) as it is"),
+      cl::cat(category)};
+  cl::opt<std::string> emit{
+      "emit",
+      cl::desc("What to write: so, obj, llvm, asm or mlir (as lowered)"),
+      cl::init("so"), cl::cat(category)};
 };
 
-/// Shows our options and MLIR's, not the hundreds that LLVM's libraries register.
+/// Shows our options and MLIR's, not the hundreds that LLVM's libraries
+/// register.
 void hideOthers(cl::OptionCategory &ours) {
   for (auto &entry : cl::getRegisteredOptions()) {
     cl::Option *option = entry.second;
     bool mine = is_contained(option->Categories, &ours);
     bool mlir = entry.first.starts_with("mlir-");
-    bool general = entry.first == "help" || entry.first == "version" || entry.first == "h";
+    bool general =
+        entry.first == "help" || entry.first == "version" || entry.first == "h";
     if (!mine && !mlir && !general)
       option->setHiddenFlag(cl::ReallyHidden);
   }
@@ -61,9 +84,11 @@ void hideOthers(cl::OptionCategory &ours) {
 
 /// The linker inside has options of the same names, made when it first runs.
 void unregister(Options &options) {
-  for (std::reference_wrapper<cl::Option> option : std::initializer_list<std::reference_wrapper<cl::Option>>{
-           options.input, options.output, options.target, options.cpu, options.features, options.name, options.states,
-           options.noReroll, options.emit})
+  for (std::reference_wrapper<cl::Option> option :
+       std::initializer_list<std::reference_wrapper<cl::Option>>{
+           options.input, options.output, options.target, options.cpu,
+           options.features, options.name, options.states, options.noReroll,
+           options.emit})
     option.get().removeArgument();
 }
 
@@ -84,7 +109,10 @@ std::string outputPath(const Options &options) {
     return options.output;
   SmallString<128> path = sys::path::filename(options.input);
   StringRef kind = options.emit;
-  sys::path::replace_extension(path, kind == "obj" ? "o" : kind == "llvm" ? "ll" : kind == "asm" ? "s" : kind);
+  sys::path::replace_extension(path, kind == "obj"    ? "o"
+                                     : kind == "llvm" ? "ll"
+                                     : kind == "asm"  ? "s"
+                                                      : kind);
   return std::string(path);
 }
 
@@ -107,10 +135,14 @@ int write(const std::string &path, ArrayRef<char> bytes) {
 
 int exitCode(lnn::ErrorKind kind) {
   switch (kind) {
-  case lnn::ErrorKind::None: return Ok;
-  case lnn::ErrorKind::Input: return Usage;
-  case lnn::ErrorKind::Unsupported: return Unsupported;
-  case lnn::ErrorKind::Compile: return CannotCompile;
+  case lnn::ErrorKind::None:
+    return Ok;
+  case lnn::ErrorKind::Input:
+    return Usage;
+  case lnn::ErrorKind::Unsupported:
+    return Unsupported;
+  case lnn::ErrorKind::Compile:
+    return CannotCompile;
   }
   return CannotCompile;
 }

@@ -1,6 +1,7 @@
 //===- Compiler.h - the facade every entry point calls ----------*- C++ -*-===//
 //
-// compile(source, options) -> artifact. lnnc, the Python module and the tools' pipelines all go through here.
+// compile(source, options) -> artifact. lnnc, the Python module and the tools'
+// pipelines all go through here.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LNN_COMPILER_COMPILER_H
@@ -29,35 +30,44 @@ enum class ErrorKind { None, Compile, Unsupported, Input };
 
 struct CompileOptions {
   std::string target = "cpu";
-  std::string cpu = "native";     ///< as -mcpu of llc; "native" is this machine's
-  std::string features;           ///< as -mattr of llc
-  std::string name;               ///< the model's; the file's stem if empty
-  std::string baseDir;            ///< folder of external tensor data, for models not read from a file
-  std::vector<std::pair<std::string, std::string>> states; ///< input -> output pairs that names don't say
-  bool reroll = true;       ///< turn what an exporter unrolled (time, solver steps) back into loops
-  std::string emit = "so";  ///< what the artifact is: so, obj, llvm, asm or mlir (as lowered)
+  std::string cpu = "native"; ///< as -mcpu of llc; "native" is this machine's
+  std::string features;       ///< as -mattr of llc
+  std::string name;           ///< the model's; the file's stem if empty
+  std::string baseDir; ///< folder of external tensor data, for models not read
+                       ///< from a file
+  std::vector<std::pair<std::string, std::string>>
+      states;         ///< input -> output pairs that names don't say
+  bool reroll = true; ///< turn what an exporter unrolled (time, solver steps)
+                      ///< back into loops
+  std::string emit =
+      "so"; ///< what the artifact is: so, obj, llvm, asm or mlir (as lowered)
 };
 
 struct Artifact {
-  std::vector<char> bytes;  ///< a shared object (see lnn/runtime/artifact_abi.h), or what CompileOptions::emit says
+  std::vector<char>
+      bytes; ///< a shared object (see lnn/runtime/artifact_abi.h), or what
+             ///< CompileOptions::emit says
 };
 
 struct CompileResult {
   ErrorKind error = ErrorKind::None;
-  std::string diagnostics; ///< errors, one a line or more, as a tool prints them; warnings too
+  std::string diagnostics; ///< errors, one a line or more, as a tool prints
+                           ///< them; warnings too
   Artifact artifact;
   explicit operator bool() const { return error == ErrorKind::None; }
 };
 
 /// Registers every dialect, interface and translation the compiler needs.
 void registerAllDialects(mlir::DialectRegistry &registry);
-/// Registers every pass and pipeline of ours (lnn-cpu-pipeline among them) and the upstream ones we use.
+/// Registers every pass and pipeline of ours (lnn-cpu-pipeline among them) and
+/// the upstream ones we use.
 void registerAllPasses();
 
 /// Compiles an .onnx file, or .mlir text, by its content.
 CompileResult compileFile(llvm::StringRef path, const CompileOptions &options);
 /// Compiles a model in memory: an ONNX protobuf or .mlir text.
-CompileResult compileBuffer(llvm::StringRef bytes, const CompileOptions &options);
+CompileResult compileBuffer(llvm::StringRef bytes,
+                            const CompileOptions &options);
 
 } // namespace lnn
 #endif // LNN_COMPILER_COMPILER_H

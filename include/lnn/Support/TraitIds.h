@@ -17,14 +17,13 @@
 
 namespace mlir::detail {
 
-template <typename T>
-constexpr bool isLocalOfTypeIDGet() {
-  return std::string_view(__PRETTY_FUNCTION__).find("T = mlir::TypeID::get") != std::string_view::npos;
+template <typename T> constexpr bool isLocalOfTypeIDGet() {
+  return std::string_view(__PRETTY_FUNCTION__).find("T = mlir::TypeID::get") !=
+         std::string_view::npos;
 }
 
 /// As Clang prints Trait<Empty>.
-template <template <typename> class Trait>
-std::string traitIdentity() {
+template <template <typename> class Trait> std::string traitIdentity() {
   std::string_view name = __PRETTY_FUNCTION__;
   constexpr std::string_view key = "Trait = ";
   name.remove_prefix(name.find(key) + key.size());
@@ -33,7 +32,9 @@ std::string traitIdentity() {
 }
 
 template <template <typename> class Trait, typename Local>
-class TypeIDResolver<Trait<Local>, std::enable_if_t<isLocalOfTypeIDGet<Local>()>> : public FallbackTypeIDResolver {
+class TypeIDResolver<Trait<Local>,
+                     std::enable_if_t<isLocalOfTypeIDGet<Local>()>>
+    : public FallbackTypeIDResolver {
 public:
   static TypeID resolveTypeID() {
     static const std::string name = traitIdentity<Trait>();

@@ -1,6 +1,7 @@
 //===- Target.h - targets by name -------------------------------*- C++ -*-===//
 //
-// A target is a pipeline and an emitter. To add one: implement Target, and register it in lib/Target/Target.cpp.
+// A target is a pipeline and an emitter. To add one: implement Target, and
+// register it in lib/Target/Target.cpp.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LNN_TARGET_TARGET_H
@@ -17,7 +18,8 @@ class OpPassManager;
 
 namespace lnn {
 
-/// What to write: a shared object, a relocatable object, LLVM IR, assembly, or the module as lowered.
+/// What to write: a shared object, a relocatable object, LLVM IR, assembly, or
+/// the module as lowered.
 enum class OutputKind { SharedObject, Object, LLVM, Assembly, MLIR };
 
 struct TargetOptions {
@@ -29,11 +31,14 @@ struct TargetOptions {
 class Target {
 public:
   virtual ~Target() = default;
-  /// An error message, or an empty string: reported before anything is compiled.
+  /// An error message, or an empty string: reported before anything is
+  /// compiled.
   virtual std::string check(const TargetOptions &options) const = 0;
-  virtual void buildPipeline(mlir::OpPassManager &pm, const TargetOptions &options) const = 0;
+  virtual void buildPipeline(mlir::OpPassManager &pm,
+                             const TargetOptions &options) const = 0;
   /// Emits a module that went through the pipeline. Problems are diagnostics.
-  virtual mlir::LogicalResult emit(mlir::ModuleOp module, OutputKind kind, const TargetOptions &options,
+  virtual mlir::LogicalResult emit(mlir::ModuleOp module, OutputKind kind,
+                                   const TargetOptions &options,
                                    std::vector<char> &out) const = 0;
 };
 

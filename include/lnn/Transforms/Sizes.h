@@ -10,14 +10,16 @@
 
 namespace lnn {
 
-/// Copies computations on the sizes of a function's arguments to another place, each once: equal computations give the
-/// same value.
+/// Copies computations on the sizes of a function's arguments to another place,
+/// each once: equal computations give the same value.
 class SizeCloner {
 public:
-
-  /// Copies of values of `func` are made at the builder's insertion point, which moves behind them.
-  SizeCloner(mlir::func::FuncOp func, mlir::OpBuilder builder, std::function<mlir::Value(mlir::OpBuilder &,
-             mlir::BlockArgument, int64_t)> dimOf)
+  /// Copies of values of `func` are made at the builder's insertion point,
+  /// which moves behind them.
+  SizeCloner(mlir::func::FuncOp func, mlir::OpBuilder builder,
+             std::function<mlir::Value(mlir::OpBuilder &, mlir::BlockArgument,
+                                       int64_t)>
+                 dimOf)
       : func(func), builder(builder), dimOf(std::move(dimOf)) {}
 
   /// True where the value depends on the arguments' sizes alone.
@@ -27,36 +29,46 @@ public:
   /// Folds and shares an operation just built (as arith ops of the caller's).
   mlir::Value share(mlir::Operation *op);
   /// Copies go here from now on; those made before must dominate it.
-  void moveTo(mlir::OpBuilder::InsertPoint point) { builder.restoreInsertionPoint(point); }
+  void moveTo(mlir::OpBuilder::InsertPoint point) {
+    builder.restoreInsertionPoint(point);
+  }
   mlir::OpBuilder &getBuilder() { return builder; }
 
 private:
   mlir::func::FuncOp func;
   mlir::OpBuilder builder;
-  std::function<mlir::Value(mlir::OpBuilder &, mlir::BlockArgument, int64_t)> dimOf;
+  std::function<mlir::Value(mlir::OpBuilder &, mlir::BlockArgument, int64_t)>
+      dimOf;
   llvm::DenseMap<mlir::Value, bool> known;
   llvm::DenseMap<mlir::Value, mlir::Value> copies;
   llvm::DenseMap<size_t, llvm::SmallVector<mlir::Operation *, 1>> made;
   bool compute(mlir::Value value, unsigned depth);
 };
 
-/// Finds what the dimension of a tensor is, through the operations that made it, without making new ones where it can.
+/// Finds what the dimension of a tensor is, through the operations that made
+/// it, without making new ones where it can.
 class DimResolver {
 public:
-  /// The size of dimension `dim` of `tensor`: a constant, or a value defined before `tensor`; null if it isn't known.
-  mlir::OpFoldResult resolve(mlir::Value tensor, int64_t dim, mlir::OpBuilder &builder);
+  /// The size of dimension `dim` of `tensor`: a constant, or a value defined
+  /// before `tensor`; null if it isn't known.
+  mlir::OpFoldResult resolve(mlir::Value tensor, int64_t dim,
+                             mlir::OpBuilder &builder);
 
 private:
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, mlir::OpFoldResult> cache;
-  mlir::OpFoldResult compute(mlir::Value tensor, int64_t dim, mlir::OpBuilder &builder);
-  mlir::OpFoldResult resolveLoopArgument(mlir::Value init, mlir::Value yielded, mlir::Value argument, int64_t dim,
+  mlir::OpFoldResult compute(mlir::Value tensor, int64_t dim,
+                             mlir::OpBuilder &builder);
+  mlir::OpFoldResult resolveLoopArgument(mlir::Value init, mlir::Value yielded,
+                                         mlir::Value argument, int64_t dim,
                                          mlir::OpBuilder &builder);
   unsigned depth = 0;
 };
 
-/// The first argument's dimension with the name that this one has in `lnn.dims`: the two are equal in every call.
-std::pair<mlir::BlockArgument, int64_t> firstOfThatSize(mlir::func::FuncOp func, mlir::BlockArgument argument,
-                                                        int64_t dim);
+/// The first argument's dimension with the name that this one has in
+/// `lnn.dims`: the two are equal in every call.
+std::pair<mlir::BlockArgument, int64_t>
+firstOfThatSize(mlir::func::FuncOp func, mlir::BlockArgument argument,
+                int64_t dim);
 
 /// True where the two sizes are equal by how they are computed.
 bool equalSizes(mlir::OpFoldResult a, mlir::OpFoldResult b, unsigned depth = 0);

@@ -1,9 +1,11 @@
 /*===- artifact_abi.h - what a compiled artifact exports ----------*- C -*-===*
- * The border between generated code and the runtime that loads it. An artifact is a shared object that exports one
- * function, `lnn_model_descriptor`, which returns a pointer to an `lnn_abi_model`. C99, no dependencies.
+ * The border between generated code and the runtime that loads it. An artifact
+ * is a shared object that exports one function, `lnn_model_descriptor`, which
+ * returns a pointer to an `lnn_abi_model`. C99, no dependencies.
  *
- * Tensors cross as pointers to dense row-major elements of their type, with no alignment assumed; the
- * runtime packs whatever is strided. Booleans are bytes, 0 or 1. A tensor with no elements may be NULL.
+ * Tensors cross as pointers to dense row-major elements of their type, with no
+ * alignment assumed; the runtime packs whatever is strided. Booleans are bytes,
+ * 0 or 1. A tensor with no elements may be NULL.
  *===----------------------------------------------------------------------===*/
 #ifndef LNN_RUNTIME_ARTIFACT_ABI_H
 #define LNN_RUNTIME_ARTIFACT_ABI_H
@@ -20,63 +22,90 @@ extern "C" {
 
 /* Element types, numbered as ONNX numbers them. */
 typedef enum lnn_dtype {
-  LNN_F32 = 1, LNN_U8 = 2, LNN_I8 = 3, LNN_U16 = 4, LNN_I16 = 5, LNN_I32 = 6, LNN_I64 = 7, LNN_BOOL = 9, LNN_F16 = 10,
-  LNN_F64 = 11, LNN_U32 = 12, LNN_U64 = 13, LNN_BF16 = 16
+  LNN_F32 = 1,
+  LNN_U8 = 2,
+  LNN_I8 = 3,
+  LNN_U16 = 4,
+  LNN_I16 = 5,
+  LNN_I32 = 6,
+  LNN_I64 = 7,
+  LNN_BOOL = 9,
+  LNN_F16 = 10,
+  LNN_F64 = 11,
+  LNN_U32 = 12,
+  LNN_U64 = 13,
+  LNN_BF16 = 16
 } lnn_dtype;
 
-typedef enum lnn_role { LNN_ROLE_INPUT = 0, LNN_ROLE_DT = 1, LNN_ROLE_STATE = 2, LNN_ROLE_OUTPUT = 3 } lnn_role;
+typedef enum lnn_role {
+  LNN_ROLE_INPUT = 0,
+  LNN_ROLE_DT = 1,
+  LNN_ROLE_STATE = 2,
+  LNN_ROLE_OUTPUT = 3
+} lnn_role;
 
-/* One argument or result. dims[i] >= 0 is a fixed size; dims[i] = -1 - k is the k-th name of `symbols`. An argument's
- * dimensions that share a symbol must be equal in a call; the runtime checks that. A result's symbol may
- * be one no argument has: its size is known from `sizes` or when the run ends. */
+/* One argument or result. dims[i] >= 0 is a fixed size; dims[i] = -1 - k is the
+ * k-th name of `symbols`. An argument's dimensions that share a symbol must be
+ * equal in a call; the runtime checks that. A result's symbol may be one no
+ * argument has: its size is known from `sizes` or when the run ends. */
 typedef struct lnn_abi_tensor {
   const char *name; /* UTF-8 */
   int32_t dtype, rank, role;
-  int32_t pair; /* of a state argument: the result that replaces it; of such a result: the argument; else -1 */
+  int32_t pair; /* of a state argument: the result that replaces it; of such a
+                   result: the argument; else -1 */
   const int64_t *dims;
 } lnn_abi_tensor;
 
 /* Runtime services that a run may call; `context` is the call's. */
 typedef struct lnn_abi_services {
-  /* Memory for result `index`, whose size was not known before the run; NULL ends the run. */
+  /* Memory for result `index`, whose size was not known before the run; NULL
+   * ends the run. */
   void *(*alloc_output)(void *context, int32_t index, const int64_t *dims);
   /* Scratch whose size depends on data, alive until the run ends. */
   void *(*alloc_scratch)(void *context, int64_t bytes);
-  /* check `message` (an index into lnn_abi_model.messages) does not hold; the run goes on and then returns 1 */
+  /* check `message` (an index into lnn_abi_model.messages) does not hold; the
+   * run goes on and then returns 1 */
   void (*fail)(void *context, int32_t message);
 } lnn_abi_services;
 
 typedef struct lnn_abi_call {
   const void *const *inputs; /* n_inputs pointers */
   const int64_t *dims;       /* every input's dimensions, one after the other */
-  void **outputs;            /* n_outputs pointers; NULL where alloc_output is to be asked; set by the run then */
-  int64_t *output_dims;      /* every output's dimensions, one after the other; written by the run */
-  void *scratch;             /* as many bytes as `sizes` said, aligned to 64 */
+  void **outputs; /* n_outputs pointers; NULL where alloc_output is to be asked;
+                     set by the run then */
+  int64_t *output_dims; /* every output's dimensions, one after the other;
+                           written by the run */
+  void *scratch;        /* as many bytes as `sizes` said, aligned to 64 */
   const lnn_abi_services *services;
   void *context;
 } lnn_abi_call;
 
 typedef struct lnn_abi_model {
   uint32_t magic, version;
-  uint32_t struct_bytes; /* sizeof(lnn_abi_model) when it was compiled: later versions append */
+  uint32_t struct_bytes; /* sizeof(lnn_abi_model) when it was compiled: later
+                            versions append */
   uint32_t reserved;
-  const char *name;         /* the model's */
-  const char *target;       /* "cpu" */
-  const char *triple;       /* "x86_64-pc-linux-gnu" */
-  const char *cpu;          /* "znver4" */
-  const char *features;     /* what the code needs, names as in LLVM, comma separated: "avx2,fma" */
-  const char *hash;         /* of the source and the options, hexadecimal */
-  const char *producer;     /* "lnn 0.1.0" */
+  const char *name;     /* the model's */
+  const char *target;   /* "cpu" */
+  const char *triple;   /* "x86_64-pc-linux-gnu" */
+  const char *cpu;      /* "znver4" */
+  const char *features; /* what the code needs, names as in LLVM, comma
+                           separated: "avx2,fma" */
+  const char *hash;     /* of the source and the options, hexadecimal */
+  const char *producer; /* "lnn 0.1.0" */
   int32_t n_inputs, n_outputs, n_symbols, n_messages;
   const lnn_abi_tensor *inputs, *outputs;
   const char *const *symbols;
   const char *const *messages;
-  /* From the inputs' dimensions: every output's dimensions (-1 where it depends on data) and the bytes of scratch
-   * that a run needs. Returns -1, or the index of the message of the first check on sizes that does not hold.
-   * Pure: calls nothing. */
-  int32_t (*sizes)(const int64_t *dims, int64_t *output_dims, int64_t *scratch_bytes);
-  /* Runs the model once; `sizes` must have returned -1 for these dimensions. Returns 0; 1 where a check failed. Thread-safe: all it
-   * writes is reached through `call`. */
+  /* From the inputs' dimensions: every output's dimensions (-1 where it depends
+   * on data) and the bytes of scratch that a run needs. Returns -1, or the
+   * index of the message of the first check on sizes that does not hold. Pure:
+   * calls nothing. */
+  int32_t (*sizes)(const int64_t *dims, int64_t *output_dims,
+                   int64_t *scratch_bytes);
+  /* Runs the model once; `sizes` must have returned -1 for these dimensions.
+   * Returns 0; 1 where a check failed. Thread-safe: all it writes is reached
+   * through `call`. */
   int32_t (*run)(lnn_abi_call *call);
 } lnn_abi_model;
 

@@ -55,7 +55,8 @@ struct ConvertLnnScanToScf
 };
 } // namespace
 
-/// The size of a value of the body, as something that is known in front of the scan; null where it is not.
+/// The size of a value of the body, as something that is known in front of the
+/// scan; null where it is not.
 OpFoldResult ScanLowering::outerSize(Value value, int64_t dim) {
   auto type = cast<RankedTensorType>(value.getType());
   if (!type.isDynamicDim(dim))
@@ -187,4 +188,3 @@ LogicalResult ScanLowering::run() {
   scan.erase();
   return success();
 }
-

@@ -34,9 +34,13 @@ struct Read {
   AffineMap map;
 };
 
-SmallVector<unsigned> upTo(unsigned count) { return llvm::to_vector(llvm::seq<unsigned>(0, count)); }
+SmallVector<unsigned> upTo(unsigned count) {
+  return llvm::to_vector(llvm::seq<unsigned>(0, count));
+}
 
-RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
 
 /// Builds what one cell becomes. A tensor's leading dimensions are its `rows`.
 class Lowering {
@@ -77,11 +81,14 @@ private:
   Read broadcast(Value value, unsigned loops, ArrayRef<unsigned> dims) {
     SmallVector<AffineExpr> exprs;
     for (auto [size, d] : llvm::zip(typeOf(value).getShape(), dims))
-      exprs.push_back(size == 1 ? b.getAffineConstantExpr(0) : b.getAffineDimExpr(d));
+      exprs.push_back(size == 1 ? b.getAffineConstantExpr(0)
+                                : b.getAffineDimExpr(d));
     return {value, AffineMap::get(loops, 0, exprs, b.getContext())};
   }
 
-  Value empty(const Sizes &sizes, Type elementType) { return tensor::EmptyOp::create(b, loc, sizes, elementType); }
+  Value empty(const Sizes &sizes, Type elementType) {
+    return tensor::EmptyOp::create(b, loc, sizes, elementType);
+  }
   Value constant(OpBuilder &at, Type type, double value) {
     return arith::ConstantOp::create(at, loc, at.getFloatAttr(type, value));
   }
@@ -90,16 +97,20 @@ private:
     sizes.back() = b.getIndexAttr(last);
     return sizes;
   }
-  SmallVector<Value> generic(ArrayRef<Read> ins, ArrayRef<Read> outs, unsigned parallel, unsigned reductions,
-                             Body body);
+  SmallVector<Value> generic(ArrayRef<Read> ins, ArrayRef<Read> outs,
+                             unsigned parallel, unsigned reductions, Body body);
   /// One result of these sizes, computed elementwise.
-  Value elementwise(ArrayRef<Read> ins, const Sizes &sizes, Type type, function_ref<Value(OpBuilder &, ValueRange)> body);
+  Value elementwise(ArrayRef<Read> ins, const Sizes &sizes, Type type,
+                    function_ref<Value(OpBuilder &, ValueRange)> body);
   Value matmul(Value lhs, Value rhs, Value init);
   Value broadcastRow(Value vector, const Sizes &sizes, Type type);
   Value masked(Value weight, std::optional<WiringAttr> wiring);
-  bool isAbsent(std::optional<WiringAttr> wiring) { return wiring && wiring->isEmpty(); }
-  std::pair<Value, Value> synapses(Value pre, ArrayRef<Value> weights, std::optional<WiringAttr> wiring, Value numerator,
-                                   Value denominator);
+  bool isAbsent(std::optional<WiringAttr> wiring) {
+    return wiring && wiring->isEmpty();
+  }
+  std::pair<Value, Value> synapses(Value pre, ArrayRef<Value> weights,
+                                   std::optional<WiringAttr> wiring,
+                                   Value numerator, Value denominator);
   Value slice(Value value, const Sizes &offsets, const Sizes &sizes);
   Value duration(OpBuilder &at, Value dt, ValueRange arguments) {
     return isa<RankedTensorType>(dt.getType()) ? arguments.back() : dt;
@@ -110,13 +121,15 @@ private:
     SmallVector<unsigned> dims = upTo(loops);
     ins.push_back(broadcast(dt, loops, dims));
   }
-  void checkSteps(LinearRecurrenceOp op, Value value, StringRef name, Value steps);
+  void checkSteps(LinearRecurrenceOp op, Value value, StringRef name,
+                  Value steps);
   SmallVector<Value> diagonalStep(Value a, Value drive, Value h);
   SmallVector<Value> matrixStep(Value a, Value k, Value v, Value q, Value s);
 };
 } // namespace
 
-SmallVector<Value> Lowering::generic(ArrayRef<Read> ins, ArrayRef<Read> outs, unsigned parallel, unsigned reductions,
+SmallVector<Value> Lowering::generic(ArrayRef<Read> ins, ArrayRef<Read> outs,
+                                     unsigned parallel, unsigned reductions,
                                      Body body) {
   SmallVector<Value> inputs, inits;
   SmallVector<AffineMap> maps;
@@ -128,28 +141,32 @@ SmallVector<Value> Lowering::generic(ArrayRef<Read> ins, ArrayRef<Read> outs, un
     inits.push_back(out.value);
     maps.push_back(out.map);
   }
-  SmallVector<utils::IteratorType> iterators(parallel, utils::IteratorType::parallel);
+  SmallVector<utils::IteratorType> iterators(parallel,
+                                             utils::IteratorType::parallel);
   iterators.append(reductions, utils::IteratorType::reduction);
-  auto op = linalg::GenericOp::create(b, loc, ValueRange(inits).getTypes(), inputs, inits, maps, iterators,
-                                      [&](OpBuilder &at, Location, ValueRange arguments) {
-                                        linalg::YieldOp::create(at, loc, body(at, arguments));
-                                      });
+  auto op = linalg::GenericOp::create(
+      b, loc, ValueRange(inits).getTypes(), inputs, inits, maps, iterators,
+      [&](OpBuilder &at, Location, ValueRange arguments) {
+        linalg::YieldOp::create(at, loc, body(at, arguments));
+      });
   return SmallVector<Value>(op.getResults());
 }
 
 Value Lowering::elementwise(ArrayRef<Read> ins, const Sizes &sizes, Type type,
                             function_ref<Value(OpBuilder &, ValueRange)> body) {
   unsigned rank = sizes.size();
-  return generic(ins, Read{empty(sizes, type), b.getMultiDimIdentityMap(rank)}, rank, 0,
-                 [&](OpBuilder &at, ValueRange arguments) -> SmallVector<Value> {
-                   return {body(at, arguments.drop_back())};
-                 })[0];
+  return generic(
+      ins, Read{empty(sizes, type), b.getMultiDimIdentityMap(rank)}, rank, 0,
+      [&](OpBuilder &at, ValueRange arguments) -> SmallVector<Value> {
+        return {body(at, arguments.drop_back())};
+      })[0];
 }
 
 /// The value in another float type: f16 and bf16 are storage, f32 computes.
 Value Lowering::cast(Value value, Type elementType) {
   auto convert = [&](OpBuilder &at, Value v) -> Value {
-    if (v.getType().getIntOrFloatBitWidth() < elementType.getIntOrFloatBitWidth())
+    if (v.getType().getIntOrFloatBitWidth() <
+        elementType.getIntOrFloatBitWidth())
       return arith::ExtFOp::create(at, loc, elementType, v);
     return arith::TruncFOp::create(at, loc, elementType, v);
   };
@@ -158,25 +175,30 @@ Value Lowering::cast(Value value, Type elementType) {
   if (!isa<RankedTensorType>(value.getType()))
     return convert(b, value);
   unsigned rank = typeOf(value).getRank();
-  return elementwise(Read{value, b.getMultiDimIdentityMap(rank)}, sizesOf(value), elementType,
-                     [&](OpBuilder &at, ValueRange v) { return convert(at, v[0]); });
+  return elementwise(
+      Read{value, b.getMultiDimIdentityMap(rank)}, sizesOf(value), elementType,
+      [&](OpBuilder &at, ValueRange v) { return convert(at, v[0]); });
 }
 
-/// lhs [rows..., K] x rhs [K, N] accumulated on init [rows..., N], ascending in k.
+/// lhs [rows..., K] x rhs [K, N] accumulated on init [rows..., N], ascending in
+/// k.
 Value Lowering::matmul(Value lhs, Value rhs, Value init) {
   unsigned rows = typeOf(lhs).getRank() - 1, n = rows, k = rows + 1;
-  return generic({{lhs, rowMap(rows + 2, rows, {k})}, {rhs, map(rows + 2, {k, n})}},
-                 Read{init, rowMap(rows + 2, rows, {n})}, rows + 1, 1,
-                 [&](OpBuilder &at, ValueRange v) -> SmallVector<Value> {
-                   Value product = arith::MulFOp::create(at, loc, v[0], v[1]);
-                   return {arith::AddFOp::create(at, loc, v[2], product)};
-                 })[0];
+  return generic(
+      {{lhs, rowMap(rows + 2, rows, {k})}, {rhs, map(rows + 2, {k, n})}},
+      Read{init, rowMap(rows + 2, rows, {n})}, rows + 1, 1,
+      [&](OpBuilder &at, ValueRange v) -> SmallVector<Value> {
+        Value product = arith::MulFOp::create(at, loc, v[0], v[1]);
+        return {arith::AddFOp::create(at, loc, v[2], product)};
+      })[0];
 }
 
 /// A vector, or zeros where there is none, in each row.
 Value Lowering::broadcastRow(Value vector, const Sizes &sizes, Type type) {
   if (!vector)
-    return linalg::FillOp::create(b, loc, constant(b, type, 0), empty(sizes, type)).getResult(0);
+    return linalg::FillOp::create(b, loc, constant(b, type, 0),
+                                  empty(sizes, type))
+        .getResult(0);
   unsigned rank = sizes.size();
   return elementwise(Read{vector, map(rank, {rank - 1})}, sizes, type,
                      [](OpBuilder &, ValueRange v) { return v[0]; });
@@ -189,27 +211,35 @@ Value Lowering::masked(Value weight, std::optional<WiringAttr> wiring) {
   RankedTensorType type = typeOf(weight);
   int64_t post = type.getDimSize(1);
   auto constantOp = weight.getDefiningOp<arith::ConstantOp>();
-  if (auto known = constantOp ? dyn_cast<DenseElementsAttr>(constantOp.getValue()) : DenseElementsAttr()) {
-    APFloat zero = APFloat::getZero(::cast<FloatType>(type.getElementType()).getFloatSemantics());
+  if (auto known = constantOp
+                       ? dyn_cast<DenseElementsAttr>(constantOp.getValue())
+                       : DenseElementsAttr()) {
+    APFloat zero = APFloat::getZero(
+        ::cast<FloatType>(type.getElementType()).getFloatSemantics());
     SmallVector<APFloat> values;
     int64_t place = 0;
     for (const APFloat &value : known.getValues<APFloat>()) {
-      values.push_back(wiring->exists(place / post, place % post) ? value : zero);
+      values.push_back(wiring->exists(place / post, place % post) ? value
+                                                                  : zero);
       ++place;
     }
-    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, values));
+    return arith::ConstantOp::create(b, loc,
+                                     DenseElementsAttr::get(type, values));
   }
   // Beside the weight's definition, which is outside of the loops that read it.
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointAfterValue(weight);
-  Value mask = arith::ConstantOp::create(b, loc, wiring->toMask(type.getElementType()));
+  Value mask =
+      arith::ConstantOp::create(b, loc, wiring->toMask(type.getElementType()));
   AffineMap id = b.getMultiDimIdentityMap(2);
-  return elementwise({{weight, id}, {mask, id}}, sizesOf(weight), type.getElementType(),
-                     [&](OpBuilder &at, ValueRange v) -> Value {
-                       Value zero = constant(at, type.getElementType(), 0);
-                       Value exists = arith::CmpFOp::create(at, loc, arith::CmpFPredicate::ONE, v[1], zero);
-                       return arith::SelectOp::create(at, loc, exists, v[0], zero);
-                     });
+  return elementwise(
+      {{weight, id}, {mask, id}}, sizesOf(weight), type.getElementType(),
+      [&](OpBuilder &at, ValueRange v) -> Value {
+        Value zero = constant(at, type.getElementType(), 0);
+        Value exists = arith::CmpFOp::create(at, loc, arith::CmpFPredicate::ONE,
+                                             v[1], zero);
+        return arith::SelectOp::create(at, loc, exists, v[0], zero);
+      });
 }
 
 Value Lowering::slice(Value value, const Sizes &offsets, const Sizes &sizes) {
@@ -217,7 +247,8 @@ Value Lowering::slice(Value value, const Sizes &offsets, const Sizes &sizes) {
   return tensor::ExtractSliceOp::create(b, loc, value, offsets, sizes, strides);
 }
 
-static Value activate(OpBuilder &b, Location loc, Activation activation, Value x) {
+static Value activate(OpBuilder &b, Location loc, Activation activation,
+                      Value x) {
   switch (activation) {
   case Activation::Identity:
     return x;
@@ -226,7 +257,8 @@ static Value activate(OpBuilder &b, Location loc, Activation activation, Value x
   case Activation::Sigmoid:
     return SigmoidOp::create(b, loc, x.getType(), x);
   case Activation::Relu: {
-    Value zero = arith::ConstantOp::create(b, loc, b.getFloatAttr(x.getType(), 0));
+    Value zero =
+        arith::ConstantOp::create(b, loc, b.getFloatAttr(x.getType(), 0));
     return arith::MaximumFOp::create(b, loc, x, zero);
   }
   case Activation::Softplus:
@@ -239,20 +271,29 @@ static Value activate(OpBuilder &b, Location loc, Activation activation, Value x
   llvm_unreachable("an activation");
 }
 
-static Value mul(OpBuilder &b, Value x, Value y) { return arith::MulFOp::create(b, x.getLoc(), x, y); }
-static Value add(OpBuilder &b, Value x, Value y) { return arith::AddFOp::create(b, x.getLoc(), x, y); }
-static Value sub(OpBuilder &b, Value x, Value y) { return arith::SubFOp::create(b, x.getLoc(), x, y); }
+static Value mul(OpBuilder &b, Value x, Value y) {
+  return arith::MulFOp::create(b, x.getLoc(), x, y);
+}
+static Value add(OpBuilder &b, Value x, Value y) {
+  return arith::AddFOp::create(b, x.getLoc(), x, y);
+}
+static Value sub(OpBuilder &b, Value x, Value y) {
+  return arith::SubFOp::create(b, x.getLoc(), x, y);
+}
 
 //===----------------------------------------------------------------------===//
 // Dynamics
 //===----------------------------------------------------------------------===//
 
-/// Adds sum_i w s(sigma (pre_i - mu)) erev to the numerator, the same without erev to the denominator.
-std::pair<Value, Value> Lowering::synapses(Value pre, ArrayRef<Value> weights, std::optional<WiringAttr> wiring,
+/// Adds sum_i w s(sigma (pre_i - mu)) erev to the numerator, the same without
+/// erev to the denominator.
+std::pair<Value, Value> Lowering::synapses(Value pre, ArrayRef<Value> weights,
+                                           std::optional<WiringAttr> wiring,
                                            Value numerator, Value denominator) {
   if (isAbsent(wiring) || typeOf(pre).getShape().back() == 0)
     return {numerator, denominator};
-  unsigned rows = typeOf(pre).getRank() - 1, j = rows, i = rows + 1, loops = rows + 2;
+  unsigned rows = typeOf(pre).getRank() - 1, j = rows, i = rows + 1,
+           loops = rows + 2;
   SmallVector<Read> ins{{pre, rowMap(loops, rows, {i})}};
   for (Value weight : weights)
     ins.push_back({weight, map(loops, {i, j})});
@@ -262,8 +303,10 @@ std::pair<Value, Value> Lowering::synapses(Value pre, ArrayRef<Value> weights, s
               [&](OpBuilder &at, ValueRange v) -> SmallVector<Value> {
                 Value w = v[1], sigma = v[2], mu = v[3], erev = v[4];
                 Value x = mul(at, sub(at, v[0], mu), sigma);
-                Value conductance = mul(at, SigmoidOp::create(at, loc, x.getType(), x), w);
-                return {add(at, v[5], mul(at, conductance, erev)), add(at, v[6], conductance)};
+                Value conductance =
+                    mul(at, SigmoidOp::create(at, loc, x.getType(), x), w);
+                return {add(at, v[5], mul(at, conductance, erev)),
+                        add(at, v[6], conductance)};
               });
   return {sums[0], sums[1]};
 }
@@ -272,32 +315,42 @@ SmallVector<Value> Lowering::lower(LtcOp op) {
   Value h = op.getState();
   Type type = typeOf(h).getElementType();
   unsigned rank = typeOf(h).getRank();
-  auto maskedAll = [&](std::initializer_list<Value> weights, std::optional<WiringAttr> wiring) {
+  auto maskedAll = [&](std::initializer_list<Value> weights,
+                       std::optional<WiringAttr> wiring) {
     SmallVector<Value> result;
     for (Value weight : weights)
       result.push_back(isAbsent(wiring) ? weight : masked(weight, wiring));
     return result;
   };
-  SmallVector<Value> recurrent = maskedAll({op.getW(), op.getSigma(), op.getMu(), op.getErev()}, op.getWiring());
-  SmallVector<Value> sensory = maskedAll(
-      {op.getSensoryW(), op.getSensorySigma(), op.getSensoryMu(), op.getSensoryErev()}, op.getSensoryWiring());
+  SmallVector<Value> recurrent = maskedAll(
+      {op.getW(), op.getSigma(), op.getMu(), op.getErev()}, op.getWiring());
+  SmallVector<Value> sensory =
+      maskedAll({op.getSensoryW(), op.getSensorySigma(), op.getSensoryMu(),
+                 op.getSensoryErev()},
+                op.getSensoryWiring());
   // gleak vleak and gleak + epsilon, where the sums start.
   AffineMap row = map(rank, {rank - 1}), id = b.getMultiDimIdentityMap(rank);
   Sizes sizes = sizesOf(h);
   SmallVector<Value> leak =
-      generic({{op.getGleak(), row}, {op.getVleak(), row}}, {{empty(sizes, type), id}, {empty(sizes, type), id}}, rank,
-              0, [&](OpBuilder &at, ValueRange v) -> SmallVector<Value> {
-                Value epsilon = constant(at, type, op.getEpsilon().convertToDouble());
+      generic({{op.getGleak(), row}, {op.getVleak(), row}},
+              {{empty(sizes, type), id}, {empty(sizes, type), id}}, rank, 0,
+              [&](OpBuilder &at, ValueRange v) -> SmallVector<Value> {
+                Value epsilon =
+                    constant(at, type, op.getEpsilon().convertToDouble());
                 return {mul(at, v[0], v[1]), add(at, v[0], epsilon)};
               });
-  auto [drive, decay] = synapses(op.getInput(), sensory, op.getSensoryWiring(), leak[0], leak[1]);
-  auto method = ode::MethodAttr::get(b.getContext(), "semi_implicit", op.getUnfolds());
+  auto [drive, decay] =
+      synapses(op.getInput(), sensory, op.getSensoryWiring(), leak[0], leak[1]);
+  auto method =
+      ode::MethodAttr::get(b.getContext(), "semi_implicit", op.getUnfolds());
   auto solve = ode::SolveOp::create(
       b, loc, h, op.getDt(), method,
-      [&, drive = drive, decay = decay](OpBuilder &at, Location, Value, ValueRange states) {
+      [&, drive = drive, decay = decay](OpBuilder &at, Location, Value,
+                                        ValueRange states) {
         OpBuilder::InsertionGuard guard(b);
         b.restoreInsertionPoint(at.saveInsertionPoint());
-        auto [num, den] = synapses(states[0], recurrent, op.getWiring(), drive, decay);
+        auto [num, den] =
+            synapses(states[0], recurrent, op.getWiring(), drive, decay);
         ode::YieldSemilinearOp::create(b, loc, den, num, op.getCm());
       });
   return {solve.getResult(0)};
@@ -308,8 +361,10 @@ SmallVector<Value> Lowering::lower(CtrnnOp op) {
   Type type = typeOf(h).getElementType();
   Value input = broadcastRow(op.getB(), sizesOf(h), type);
   if (!isAbsent(op.getInputWiring()))
-    input = matmul(op.getInput(), masked(op.getW(), op.getInputWiring()), input);
-  Value r = isAbsent(op.getWiring()) ? Value() : masked(op.getR(), op.getWiring());
+    input =
+        matmul(op.getInput(), masked(op.getW(), op.getInputWiring()), input);
+  Value r =
+      isAbsent(op.getWiring()) ? Value() : masked(op.getR(), op.getWiring());
   Value one = constant(b, type, 1);
   auto solve = ode::SolveOp::create(
       b, loc, h, op.getDt(), ::cast<ode::MethodAttr>(op.getMethod()),
@@ -318,9 +373,11 @@ SmallVector<Value> Lowering::lower(CtrnnOp op) {
         b.restoreInsertionPoint(at.saveInsertionPoint());
         Value sum = r ? matmul(states[0], r, input) : input;
         AffineMap id = b.getMultiDimIdentityMap(typeOf(sum).getRank());
-        Value drive = elementwise(Read{sum, id}, sizesOf(sum), type, [&](OpBuilder &in, ValueRange v) {
-          return activate(in, loc, op.getActivation(), v[0]);
-        });
+        Value drive =
+            elementwise(Read{sum, id}, sizesOf(sum), type,
+                        [&](OpBuilder &in, ValueRange v) {
+                          return activate(in, loc, op.getActivation(), v[0]);
+                        });
         ode::YieldSemilinearOp::create(b, loc, one, drive, op.getTau());
       });
   return {solve.getResult(0)};
@@ -344,39 +401,49 @@ SmallVector<Value> Lowering::lower(CfcOp op) {
   if (op.getMode() == CfcMode::Pure) {
     SmallVector<Read> ins{{ff1, id}, {op.getWTau(), row}, {op.getA(), row}};
     readDuration(ins, dt, rank);
-    return {elementwise(ins, sizes, type, [&](OpBuilder &at, ValueRange v) -> Value {
-      Value rate = add(at, math::AbsFOp::create(at, loc, v[1]), math::AbsFOp::create(at, loc, v[0]));
-      Value exponent = arith::NegFOp::create(at, loc, mul(at, duration(at, dt, v), rate));
-      Value decayed = mul(at, mul(at, v[2], math::ExpOp::create(at, loc, exponent)), v[0]);
-      return sub(at, v[2], decayed);
-    })};
+    return {elementwise(
+        ins, sizes, type, [&](OpBuilder &at, ValueRange v) -> Value {
+          Value rate = add(at, math::AbsFOp::create(at, loc, v[1]),
+                           math::AbsFOp::create(at, loc, v[0]));
+          Value exponent = arith::NegFOp::create(
+              at, loc, mul(at, duration(at, dt, v), rate));
+          Value decayed = mul(
+              at, mul(at, v[2], math::ExpOp::create(at, loc, exponent)), v[0]);
+          return sub(at, v[2], decayed);
+        })};
   }
   Value ff2 = linear(op.getW2(), op.getB2(), op.getWiring());
-  Value ta = linear(op.getWa(), op.getBa(), std::nullopt), tb = linear(op.getWb(), op.getBb(), std::nullopt);
+  Value ta = linear(op.getWa(), op.getBa(), std::nullopt),
+        tb = linear(op.getWb(), op.getBb(), std::nullopt);
   SmallVector<Read> ins{{ff1, id}, {ff2, id}, {ta, id}, {tb, id}};
   readDuration(ins, dt, rank);
-  return {elementwise(ins, sizes, type, [&](OpBuilder &at, ValueRange v) -> Value {
-    Value x = add(at, mul(at, v[2], duration(at, dt, v)), v[3]);
-    Value t = SigmoidOp::create(at, loc, type, x);
-    Value h1 = math::TanhOp::create(at, loc, v[0]), h2 = math::TanhOp::create(at, loc, v[1]);
-    Value second = mul(at, t, h2);
-    if (op.getMode() == CfcMode::NoGate)
-      return add(at, h1, second);
-    return add(at, mul(at, h1, sub(at, constant(at, type, 1), t)), second);
-  })};
+  return {
+      elementwise(ins, sizes, type, [&](OpBuilder &at, ValueRange v) -> Value {
+        Value x = add(at, mul(at, v[2], duration(at, dt, v)), v[3]);
+        Value t = SigmoidOp::create(at, loc, type, x);
+        Value h1 = math::TanhOp::create(at, loc, v[0]),
+              h2 = math::TanhOp::create(at, loc, v[1]);
+        Value second = mul(at, t, h2);
+        if (op.getMode() == CfcMode::NoGate)
+          return add(at, h1, second);
+        return add(at, mul(at, h1, sub(at, constant(at, type, 1), t)), second);
+      })};
 }
 
 SmallVector<Value> Lowering::lower(FeedbackOp op) {
-  return {matmul(op.getState(), masked(op.getF(), op.getWiring()), op.getInput())};
+  return {
+      matmul(op.getState(), masked(op.getF(), op.getWiring()), op.getInput())};
 }
 
 SmallVector<Value> Lowering::lower(TrajectoryOp op) {
   Value m = op.getMemory(), h = op.getState(), dt = op.getDt();
   Type type = typeOf(m).getElementType();
   unsigned rank = typeOf(m).getRank(), rows = rank - 2;
-  // e^(-dt / tau) of each slot, and of each row and neuron where they have their own dt.
+  // e^(-dt / tau) of each slot, and of each row and neuron where they have
+  // their own dt.
   auto dtType = dyn_cast<RankedTensorType>(dt.getType());
-  bool perNeuron = dtType && dtType.getRank() > static_cast<int64_t>(rows) && dtType.getShape().back() != 1;
+  bool perNeuron = dtType && dtType.getRank() > static_cast<int64_t>(rows) &&
+                   dtType.getShape().back() != 1;
   Sizes sizes = sizesOf(m);
   SmallVector<unsigned> dims; // the memory's dimensions that the decay has
   if (dtType)
@@ -394,16 +461,19 @@ SmallVector<Value> Lowering::lower(TrajectoryOp op) {
     from.push_back(perNeuron ? rows + 1 : 0);
     ins.push_back(broadcast(dt, loops, from));
   }
-  Value decay = elementwise(ins, decaySizes, type, [&](OpBuilder &at, ValueRange v) -> Value {
-    Value x = arith::DivFOp::create(at, loc, duration(at, dt, v), v[0]);
-    return math::ExpOp::create(at, loc, arith::NegFOp::create(at, loc, x));
-  });
-  SmallVector<Read> reads{{m, b.getMultiDimIdentityMap(rank)}, {h, rowMap(rank, rows, {rows + 1})},
+  Value decay = elementwise(
+      ins, decaySizes, type, [&](OpBuilder &at, ValueRange v) -> Value {
+        Value x = arith::DivFOp::create(at, loc, duration(at, dt, v), v[0]);
+        return math::ExpOp::create(at, loc, arith::NegFOp::create(at, loc, x));
+      });
+  SmallVector<Read> reads{{m, b.getMultiDimIdentityMap(rank)},
+                          {h, rowMap(rank, rows, {rows + 1})},
                           {decay, map(rank, dims)}};
-  return {elementwise(reads, sizes, type, [&](OpBuilder &at, ValueRange v) -> Value {
-    Value rest = sub(at, constant(at, type, 1), v[2]);
-    return add(at, mul(at, v[2], v[0]), mul(at, rest, v[1]));
-  })};
+  return {elementwise(
+      reads, sizes, type, [&](OpBuilder &at, ValueRange v) -> Value {
+        Value rest = sub(at, constant(at, type, 1), v[2]);
+        return add(at, mul(at, v[2], v[0]), mul(at, rest, v[1]));
+      })};
 }
 
 SmallVector<Value> Lowering::lower(StateGateOp op) {
@@ -414,47 +484,70 @@ SmallVector<Value> Lowering::lower(StateGateOp op) {
   Sizes memory = sizesOf(m), slots = memory, states = sizesOf(h), one(states);
   slots.pop_back();
   one.pop_back();
-  Value q = matmul(h, op.getWq(), broadcastRow(op.getBq(), withLast(states, d), type));
-  Value k = matmul(m, op.getWk(), broadcastRow(op.getBk(), withLast(memory, d), type));
+  Value q = matmul(h, op.getWq(),
+                   broadcastRow(op.getBq(), withLast(states, d), type));
+  Value k = matmul(m, op.getWk(),
+                   broadcastRow(op.getBk(), withLast(memory, d), type));
   Value v = matmul(m, op.getWv(), broadcastRow(op.getBv(), memory, type));
   auto filled = [&](const Sizes &sizes, double value) -> Value {
-    return linalg::FillOp::create(b, loc, constant(b, type, value), empty(sizes, type)).getResult(0);
+    return linalg::FillOp::create(b, loc, constant(b, type, value),
+                                  empty(sizes, type))
+        .getResult(0);
   };
   // q . K over loops (rows, slot, d).
-  Value scores = generic({{q, rowMap(rows + 2, rows, {rows + 1})}, {k, b.getMultiDimIdentityMap(rows + 2)}},
-                         Read{filled(slots, 0), rowMap(rows + 2, rows, {rows})}, rows + 1, 1,
-                         [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> {
-                           return {add(at, x[2], mul(at, x[0], x[1]))};
-                         })[0];
-  AffineMap slotId = b.getMultiDimIdentityMap(rows + 1), ofRow = rowMap(rows + 1, rows, {});
-  Value greatest = generic(Read{scores, slotId}, Read{filled(one, -INFINITY), ofRow}, rows, 1,
-                           [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> {
-                             return {arith::MaximumFOp::create(at, loc, x[1], x[0])};
-                           })[0];
-  Value exps = elementwise({{scores, slotId}, {greatest, ofRow}}, slots, type, [&](OpBuilder &at, ValueRange x) -> Value {
-    Value scaled = mul(at, sub(at, x[0], x[1]), constant(at, type, 1 / std::sqrt(static_cast<double>(d))));
-    return math::ExpOp::create(at, loc, scaled);
-  });
-  Value total = generic(Read{exps, slotId}, Read{filled(one, 0), ofRow}, rows, 1,
-                        [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> { return {add(at, x[1], x[0])}; })[0];
-  Value weights = elementwise({{exps, slotId}, {total, ofRow}}, slots, type, [&](OpBuilder &at, ValueRange x) -> Value {
-    return arith::DivFOp::create(at, loc, x[0], x[1]);
-  });
+  Value scores =
+      generic({{q, rowMap(rows + 2, rows, {rows + 1})},
+               {k, b.getMultiDimIdentityMap(rows + 2)}},
+              Read{filled(slots, 0), rowMap(rows + 2, rows, {rows})}, rows + 1,
+              1, [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> {
+                return {add(at, x[2], mul(at, x[0], x[1]))};
+              })[0];
+  AffineMap slotId = b.getMultiDimIdentityMap(rows + 1),
+            ofRow = rowMap(rows + 1, rows, {});
+  Value greatest =
+      generic(Read{scores, slotId}, Read{filled(one, -INFINITY), ofRow}, rows,
+              1, [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> {
+                return {arith::MaximumFOp::create(at, loc, x[1], x[0])};
+              })[0];
+  Value exps = elementwise(
+      {{scores, slotId}, {greatest, ofRow}}, slots, type,
+      [&](OpBuilder &at, ValueRange x) -> Value {
+        Value scaled =
+            mul(at, sub(at, x[0], x[1]),
+                constant(at, type, 1 / std::sqrt(static_cast<double>(d))));
+        return math::ExpOp::create(at, loc, scaled);
+      });
+  Value total =
+      generic(Read{exps, slotId}, Read{filled(one, 0), ofRow}, rows, 1,
+              [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> {
+                return {add(at, x[1], x[0])};
+              })[0];
+  Value weights =
+      elementwise({{exps, slotId}, {total, ofRow}}, slots, type,
+                  [&](OpBuilder &at, ValueRange x) -> Value {
+                    return arith::DivFOp::create(at, loc, x[0], x[1]);
+                  });
   // weights . V over loops (rows, neuron, slot).
-  Value c = generic({{weights, rowMap(rows + 2, rows, {rows + 1})}, {v, rowMap(rows + 2, rows, {rows + 1, rows})}},
-                    Read{filled(states, 0), rowMap(rows + 2, rows, {rows})}, rows + 1, 1,
-                    [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> {
-                      return {add(at, x[2], mul(at, x[0], x[1]))};
-                    })[0];
+  Value c =
+      generic({{weights, rowMap(rows + 2, rows, {rows + 1})},
+               {v, rowMap(rows + 2, rows, {rows + 1, rows})}},
+              Read{filled(states, 0), rowMap(rows + 2, rows, {rows})}, rows + 1,
+              1, [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> {
+                return {add(at, x[2], mul(at, x[0], x[1]))};
+              })[0];
   // W [h, c] + b: the rows of W that read h, then those that read c.
   OpFoldResult zero = b.getIndexAttr(0), size = b.getIndexAttr(n);
-  Value gate = matmul(h, slice(op.getW(), {zero, zero}, {size, size}), broadcastRow(op.getB(), states, type));
+  Value gate = matmul(h, slice(op.getW(), {zero, zero}, {size, size}),
+                      broadcastRow(op.getB(), states, type));
   gate = matmul(c, slice(op.getW(), {size, zero}, {size, size}), gate);
   AffineMap id = b.getMultiDimIdentityMap(rows + 1);
-  return {elementwise({{gate, id}, {h, id}, {c, id}}, states, type, [&](OpBuilder &at, ValueRange x) -> Value {
-    Value g = SigmoidOp::create(at, loc, type, x[0]);
-    return add(at, mul(at, g, x[1]), mul(at, sub(at, constant(at, type, 1), g), x[2]));
-  })};
+  return {elementwise({{gate, id}, {h, id}, {c, id}}, states, type,
+                      [&](OpBuilder &at, ValueRange x) -> Value {
+                        Value g = SigmoidOp::create(at, loc, type, x[0]);
+                        return add(
+                            at, mul(at, g, x[1]),
+                            mul(at, sub(at, constant(at, type, 1), g), x[2]));
+                      })};
 }
 
 //===----------------------------------------------------------------------===//
@@ -462,39 +555,53 @@ SmallVector<Value> Lowering::lower(StateGateOp op) {
 //===----------------------------------------------------------------------===//
 
 /// Operands of a different length would be read out of bounds.
-void Lowering::checkSteps(LinearRecurrenceOp op, Value value, StringRef name, Value steps) {
+void Lowering::checkSteps(LinearRecurrenceOp op, Value value, StringRef name,
+                          Value steps) {
   RankedTensorType type = typeOf(value);
-  if (!type.isDynamicDim(op.getDim()) && getConstantIntValue(steps) == type.getDimSize(op.getDim()))
+  if (!type.isDynamicDim(op.getDim()) &&
+      getConstantIntValue(steps) == type.getDimSize(op.getDim()))
     return;
-  Value found = getValueOrCreateConstantIndexOp(b, loc, tensor::getMixedSize(b, loc, value, op.getDim()));
-  Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, found, steps);
-  CheckOp::create(b, loc, same, b.getStringAttr("lnn.linear_recurrence: '" + name + "' has another number of steps"));
+  Value found = getValueOrCreateConstantIndexOp(
+      b, loc, tensor::getMixedSize(b, loc, value, op.getDim()));
+  Value same =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, found, steps);
+  CheckOp::create(b, loc, same,
+                  b.getStringAttr("lnn.linear_recurrence: '" + name +
+                                  "' has another number of steps"));
 }
 
 SmallVector<Value> Lowering::diagonalStep(Value a, Value drive, Value h) {
   unsigned rank = typeOf(h).getRank();
   SmallVector<unsigned> dims = upTo(rank);
   AffineMap id = b.getMultiDimIdentityMap(rank);
-  Value next = elementwise({broadcast(a, rank, dims), {drive, id}, {h, id}}, sizesOf(h), typeOf(h).getElementType(),
-                           [&](OpBuilder &at, ValueRange v) { return add(at, mul(at, v[0], v[2]), v[1]); });
+  Value next =
+      elementwise({broadcast(a, rank, dims), {drive, id}, {h, id}}, sizesOf(h),
+                  typeOf(h).getElementType(), [&](OpBuilder &at, ValueRange v) {
+                    return add(at, mul(at, v[0], v[2]), v[1]);
+                  });
   return {next, next};
 }
 
-SmallVector<Value> Lowering::matrixStep(Value a, Value k, Value v, Value q, Value s) {
+SmallVector<Value> Lowering::matrixStep(Value a, Value k, Value v, Value q,
+                                        Value s) {
   unsigned rank = typeOf(s).getRank(), rows = rank - 2;
   Type type = typeOf(s).getElementType();
   SmallVector<unsigned> dims = upTo(rank); // (rows, key, value)
   AffineMap key = rowMap(rank, rows, {rows});
-  Value next = elementwise({broadcast(a, rank, dims), {k, key}, {v, rowMap(rank, rows, {rows + 1})},
-                            {s, b.getMultiDimIdentityMap(rank)}},
-                           sizesOf(s), type, [&](OpBuilder &at, ValueRange x) {
-                             return add(at, mul(at, x[0], x[3]), mul(at, x[1], x[2]));
-                           });
+  Value next =
+      elementwise({broadcast(a, rank, dims),
+                   {k, key},
+                   {v, rowMap(rank, rows, {rows + 1})},
+                   {s, b.getMultiDimIdentityMap(rank)}},
+                  sizesOf(s), type, [&](OpBuilder &at, ValueRange x) {
+                    return add(at, mul(at, x[0], x[3]), mul(at, x[1], x[2]));
+                  });
   if (!q)
     return {next, next};
   Value zeros = broadcastRow({}, sizesOf(v), type);
   // Loops (rows, value, key).
-  Value read = generic({{next, rowMap(rank, rows, {rows + 1, rows})}, {q, rowMap(rank, rows, {rows + 1})}},
+  Value read = generic({{next, rowMap(rank, rows, {rows + 1, rows})},
+                        {q, rowMap(rank, rows, {rows + 1})}},
                        Read{zeros, rowMap(rank, rows, {rows})}, rows + 1, 1,
                        [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> {
                          return {add(at, x[2], mul(at, x[0], x[1]))};
@@ -516,14 +623,16 @@ SmallVector<Value> Lowering::lower(LinearRecurrenceOp op) {
   take(op.getKeys(), "keys");
   take(op.getValues(), "values");
   take(op.getRead(), "read");
-  Value steps = getValueOrCreateConstantIndexOp(b, loc, tensor::getMixedSize(b, loc, inputs[1], dim));
+  Value steps = getValueOrCreateConstantIndexOp(
+      b, loc, tensor::getMixedSize(b, loc, inputs[1], dim));
   for (auto [value, name] : llvm::zip_equal(inputs, names))
     if (value != inputs[1])
       checkSteps(op, value, name, steps);
   SmallVector<int64_t> dims(inputs.size(), dim);
   SmallVector<bool> reverse(inputs.size(), op.getReverse());
-  auto scan = ScanOp::create(b, loc, op->getResultTypes(), steps, inputs, op.getInit(), dims, reverse, {dim},
-                             {op.getReverse()});
+  auto scan =
+      ScanOp::create(b, loc, op->getResultTypes(), steps, inputs, op.getInit(),
+                     dims, reverse, {dim}, {op.getReverse()});
   OpBuilder::InsertionGuard guard(b);
   Block *body = b.createBlock(&scan.getBody());
   body->addArgument(b.getIndexType(), loc);
@@ -531,8 +640,10 @@ SmallVector<Value> Lowering::lower(LinearRecurrenceOp op) {
   for (Value input : inputs)
     at.push_back(body->addArgument(ScanOp::sliceType(typeOf(input), dim), loc));
   Value state = body->addArgument(op.getInit().getType(), loc);
-  SmallVector<Value> next = op.getDrive() ? diagonalStep(at[0], at[1], state)
-                                          : matrixStep(at[0], at[1], at[2], op.getRead() ? at[3] : Value(), state);
+  SmallVector<Value> next =
+      op.getDrive() ? diagonalStep(at[0], at[1], state)
+                    : matrixStep(at[0], at[1], at[2],
+                                 op.getRead() ? at[3] : Value(), state);
   if (next[1].getType() != state.getType())
     next[1] = tensor::CastOp::create(b, loc, state.getType(), next[1]);
   lnn::YieldOp::create(b, loc, next[0], next[1]);
@@ -542,28 +653,36 @@ SmallVector<Value> Lowering::lower(LinearRecurrenceOp op) {
 SmallVector<Value> Lowering::lower(CausalConvOp op) {
   Value x = op.getInput(), state = op.getState(), w = op.getW();
   Type type = typeOf(x).getElementType();
-  unsigned rank = typeOf(x).getRank(), rows = rank - 2, t = rows, c = rows + 1, j = rows + 2;
+  unsigned rank = typeOf(x).getRank(), rows = rank - 2, t = rows, c = rows + 1,
+           j = rows + 2;
   int64_t past = typeOf(state).getDimSize(rows);
-  Sizes sizes = sizesOf(x), all = sizes, zeros(rank, b.getIndexAttr(0)), ones(rank, b.getIndexAttr(1));
+  Sizes sizes = sizesOf(x), all = sizes, zeros(rank, b.getIndexAttr(0)),
+        ones(rank, b.getIndexAttr(1));
   // The state, then the input: sample t of the result reads from place t on.
   AffineExpr d = b.getAffineDimExpr(0);
   all[t] = affine::makeComposedFoldedAffineApply(b, loc, d + past, {sizes[t]});
   Value padded = x;
   if (past > 0) {
-    padded = tensor::InsertSliceOp::create(b, loc, state, empty(all, type), zeros, sizesOf(state), ones);
+    padded = tensor::InsertSliceOp::create(b, loc, state, empty(all, type),
+                                           zeros, sizesOf(state), ones);
     Sizes behind = zeros;
     behind[t] = b.getIndexAttr(past);
-    padded = tensor::InsertSliceOp::create(b, loc, x, padded, behind, sizes, ones);
+    padded =
+        tensor::InsertSliceOp::create(b, loc, x, padded, behind, sizes, ones);
   }
   SmallVector<AffineExpr> window;
   for (unsigned i = 0; i < rank; ++i)
-    window.push_back(b.getAffineDimExpr(i) + (i == t ? b.getAffineDimExpr(j) : b.getAffineConstantExpr(0)));
+    window.push_back(
+        b.getAffineDimExpr(i) +
+        (i == t ? b.getAffineDimExpr(j) : b.getAffineConstantExpr(0)));
   Value init = broadcastRow(op.getB(), sizes, type);
-  Value y = generic({{padded, AffineMap::get(rank + 1, 0, window, b.getContext())}, {w, map(rank + 1, {j, c})}},
-                    Read{init, rowMap(rank + 1, rows, {t, c})}, rank, 1,
-                    [&](OpBuilder &at, ValueRange v) -> SmallVector<Value> {
-                      return {add(at, v[2], mul(at, v[0], v[1]))};
-                    })[0];
+  Value y =
+      generic({{padded, AffineMap::get(rank + 1, 0, window, b.getContext())},
+               {w, map(rank + 1, {j, c})}},
+              Read{init, rowMap(rank + 1, rows, {t, c})}, rank, 1,
+              [&](OpBuilder &at, ValueRange v) -> SmallVector<Value> {
+                return {add(at, v[2], mul(at, v[0], v[1]))};
+              })[0];
   if (past == 0)
     return {y, state};
   Sizes offsets = zeros;
@@ -580,12 +699,15 @@ struct ConvertLnnToOde : lnn::impl::ConvertLnnToOdeBase<ConvertLnnToOde> {
   void runOnOperation() override {
     SmallVector<Operation *> cells;
     getOperation()->walk([&](Operation *op) {
-      if (isa<LtcOp, CfcOp, CtrnnOp, FeedbackOp, TrajectoryOp, StateGateOp, LinearRecurrenceOp, CausalConvOp>(op))
+      if (isa<LtcOp, CfcOp, CtrnnOp, FeedbackOp, TrajectoryOp, StateGateOp,
+              LinearRecurrenceOp, CausalConvOp>(op))
         cells.push_back(op);
     });
     for (Operation *op : cells) {
-      if (auto ctrnn = dyn_cast<CtrnnOp>(op); ctrnn && !isa<ode::MethodAttr>(ctrnn.getMethod())) {
-        ctrnn.emitOpError() << "'method' must be an #ode.method, found " << ctrnn.getMethod();
+      if (auto ctrnn = dyn_cast<CtrnnOp>(op);
+          ctrnn && !isa<ode::MethodAttr>(ctrnn.getMethod())) {
+        ctrnn.emitOpError()
+            << "'method' must be an #ode.method, found " << ctrnn.getMethod();
         return signalPassFailure();
       }
       replace(op);
@@ -595,7 +717,8 @@ struct ConvertLnnToOde : lnn::impl::ConvertLnnToOdeBase<ConvertLnnToOde> {
   static SmallVector<Value> lower(Operation *op) {
     Lowering lowering(op);
     return TypeSwitch<Operation *, SmallVector<Value>>(op)
-        .Case<LtcOp, CfcOp, CtrnnOp, FeedbackOp, TrajectoryOp, StateGateOp, LinearRecurrenceOp, CausalConvOp>(
+        .Case<LtcOp, CfcOp, CtrnnOp, FeedbackOp, TrajectoryOp, StateGateOp,
+              LinearRecurrenceOp, CausalConvOp>(
             [&](auto cell) { return lowering.lower(cell); });
   }
 
@@ -614,7 +737,8 @@ struct ConvertLnnToOde : lnn::impl::ConvertLnnToOdeBase<ConvertLnnToOde> {
     OpBuilder b(op);
     for (auto [result, value] : llvm::zip_equal(op->getResults(), values)) {
       if (value.getType() != result.getType())
-        value = tensor::CastOp::create(b, op->getLoc(), result.getType(), value);
+        value =
+            tensor::CastOp::create(b, op->getLoc(), result.getType(), value);
       if (narrow)
         value = around.cast(value, storage);
       result.replaceAllUsesWith(value);

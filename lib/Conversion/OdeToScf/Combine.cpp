@@ -35,8 +35,8 @@ Value Scalar::exp(Value x) { return math::ExpOp::create(b, loc, x); }
 Value Scalar::phi(Value x) {
   // expm1 keeps the quotient accurate however small x is; only 0 / 0 is not.
   Value quotient = div(neg(math::ExpM1Op::create(b, loc, neg(x))), x);
-  Value isZero = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, x,
-                                       constant(0));
+  Value isZero =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, x, constant(0));
   return arith::SelectOp::create(b, loc, isZero, constant(1), quotient);
 }
 

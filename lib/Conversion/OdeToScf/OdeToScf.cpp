@@ -108,8 +108,9 @@ LogicalResult SolveLowering::checkSupported() {
            << "' cannot be lowered yet; use an explicit one (rk4, dopri5), or "
               "semi_implicit with a semilinear field";
   if (!solve.getEvents().empty())
-    return solve.emitOpError() << "events cannot be lowered yet; this solve has "
-                               << solve.getEvents().size();
+    return solve.emitOpError()
+           << "events cannot be lowered yet; this solve has "
+           << solve.getEvents().size();
   if (solve.getReporting())
     return solve.emitOpError() << "reporting a status cannot be lowered yet; "
                                   "with a fixed number of steps the end is "
@@ -171,11 +172,9 @@ Value SolveLowering::startTime() {
 Value SolveLowering::timeOfStep(Value start, const Step &step, Value index) {
   Type type = computeType(getElementTypeOrSelf(timeType));
   Value number = arith::SIToFPOp::create(
-      b, loc, type,
-      arith::IndexCastOp::create(b, loc, b.getI64Type(), index));
-  return time({{number}, {step.time}, {start}}, [](Scalar &s, ValueRange v) {
-    return s.fma(v[0], v[1], v[2]);
-  });
+      b, loc, type, arith::IndexCastOp::create(b, loc, b.getI64Type(), index));
+  return time({{number}, {step.time}, {start}},
+              [](Scalar &s, ValueRange v) { return s.fma(v[0], v[1], v[2]); });
 }
 
 SolveLowering::Step SolveLowering::makeStep(Value dt) {
@@ -220,21 +219,19 @@ SmallVector<Value> SolveLowering::derivatives(Value time, ValueRange states) {
     SmallVector<Operand> operands{{states[i]}, {parts[i]}, {parts[n + i]}};
     if (hasMass)
       operands.push_back({parts[2 * n + i]});
-    results.push_back(combine(
-        b, loc, states[i].getType(), stateSizes[i], operands,
-        [&](Scalar &s, ValueRange v) {
-          Value slope = s.fma(s.neg(v[1]), v[0], v[2]);
-          return hasMass ? s.div(slope, v[3]) : slope;
-        }));
+    results.push_back(combine(b, loc, states[i].getType(), stateSizes[i],
+                              operands, [&](Scalar &s, ValueRange v) {
+                                Value slope = s.fma(s.neg(v[1]), v[0], v[2]);
+                                return hasMass ? s.div(slope, v[3]) : slope;
+                              }));
   }
   return results;
 }
 
 /// h + dt * sum_j weights_j stages_j, the sum in ascending order.
-SmallVector<Value>
-SolveLowering::advance(ValueRange states, const Step &step,
-                       ArrayRef<double> weights,
-                       ArrayRef<SmallVector<Value>> stages) {
+SmallVector<Value> SolveLowering::advance(ValueRange states, const Step &step,
+                                          ArrayRef<double> weights,
+                                          ArrayRef<SmallVector<Value>> stages) {
   SmallVector<double> factors;
   for (double weight : weights)
     if (weight != 0)
@@ -269,8 +266,8 @@ static SmallVector<bool> neededStages(const Tableau &tableau) {
   for (unsigned i = tableau.stages(); i-- > 0;) {
     needed[i] = tableau.b[i] != 0;
     for (unsigned later = i + 1; later < tableau.stages(); ++later)
-      needed[i] = needed[i] ||
-                  (needed[later] && tableau.coefficient(later, i) != 0);
+      needed[i] =
+          needed[i] || (needed[later] && tableau.coefficient(later, i) != 0);
   }
   return needed;
 }
@@ -316,8 +313,8 @@ SmallVector<Value> SolveLowering::semilinearStep(Value time, const Step &step,
   SmallVector<Value> parts = evaluate(time, states), results;
   unsigned n = solve.getNumStates();
   bool hasMass = parts.size() > 2 * n;
-  auto *formula = method.getScheme() == "semi_implicit" ? semiImplicit
-                                                        : exponentialEuler;
+  auto *formula =
+      method.getScheme() == "semi_implicit" ? semiImplicit : exponentialEuler;
   for (unsigned i = 0; i < n; ++i) {
     SmallVector<Operand> operands{
         {states[i]}, step.operands[i], {parts[i]}, {parts[n + i]}};
@@ -415,8 +412,8 @@ SmallVector<Value> SolveLowering::grid() {
         Value dt = time({{to}, {from}}, [](Scalar &s, ValueRange v) {
           return s.sub(v[0], v[1]);
         });
-        SmallVector<Value> next = interval(usesTime ? from : Value(), dt,
-                                           carried.slice(n, n));
+        SmallVector<Value> next =
+            interval(usesTime ? from : Value(), dt, carried.slice(n, n));
         SmallVector<Value> yielded;
         for (unsigned i = 0; i < n; ++i)
           yielded.push_back(
@@ -432,10 +429,10 @@ LogicalResult SolveLowering::run() {
   if (failed(checkSupported()))
     return failure();
   findSizes();
-  SmallVector<Value> results =
-      solve.getTimes() ? grid()
-                       : interval(usesTime ? startTime() : Value(),
-                                  solve.getDt(), solve.getStates());
+  SmallVector<Value> results = solve.getTimes()
+                                   ? grid()
+                                   : interval(usesTime ? startTime() : Value(),
+                                              solve.getDt(), solve.getStates());
   solve.replaceAllUsesWith(results);
   solve.erase();
   return success();

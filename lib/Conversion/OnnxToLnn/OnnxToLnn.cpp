@@ -1,7 +1,8 @@
 //===- OnnxToLnn.cpp - expand onnx.node -----------------------------------===//
 //
-// The driver: infers symbolic sizes, then calls each node's expand function in order. What an operator becomes stands
-// in the operator table (lib/Frontend/Onnx).
+// The driver: infers symbolic sizes, then calls each node's expand function in
+// order. What an operator becomes stands in the operator table
+// (lib/Frontend/Onnx).
 //
 //===----------------------------------------------------------------------===//
 #include "lnn/Conversion/Passes.h"
@@ -174,8 +175,8 @@ Value Converter::build(OpBuilder &at, Dim dim, Location loc) {
       // A divisor of zero would trap; what it divides is empty then.
       Value zero = arith::ConstantIndexOp::create(at, loc, 0),
             one = arith::ConstantIndexOp::create(at, loc, 1);
-      Value isZero = arith::CmpIOp::create(at, loc, arith::CmpIPredicate::eq,
-                                           rhs, zero);
+      Value isZero =
+          arith::CmpIOp::create(at, loc, arith::CmpIPredicate::eq, rhs, zero);
       rhs = arith::SelectOp::create(at, loc, isZero, one, rhs);
     }
     return arith::FloorDivSIOp::create(at, loc, lhs, rhs);

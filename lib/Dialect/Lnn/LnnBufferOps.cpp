@@ -11,8 +11,9 @@ template <typename OpT> static LogicalResult verifyBuffer(OpT op) {
     return op.emitOpError("needs a buffer of identity layout, found ") << type;
   int64_t dynamic = type.getNumDynamicDims();
   if (dynamic != static_cast<int64_t>(op.getSizes().size()))
-    return op.emitOpError("has ") << op.getSizes().size() << " sizes, but " << type << " has " << dynamic
-                                  << " dynamic dimensions";
+    return op.emitOpError("has ")
+           << op.getSizes().size() << " sizes, but " << type << " has "
+           << dynamic << " dynamic dimensions";
   return success();
 }
 

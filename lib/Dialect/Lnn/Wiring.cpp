@@ -19,21 +19,27 @@ void LnnDialect::registerAttributes() {
       >();
 }
 
-/// True where the sizes are in range: small enough that nothing overflows and no text of a few bytes takes all memory.
+/// True where the sizes are in range: small enough that nothing overflows and
+/// no text of a few bytes takes all memory.
 static bool isValidSize(int64_t pre, int64_t post) {
-  return pre >= 0 && post >= 0 && pre <= WiringAttr::maxPlaces && post <= WiringAttr::maxPlaces &&
-         pre * post <= WiringAttr::maxPlaces;
+  return pre >= 0 && post >= 0 && pre <= WiringAttr::maxPlaces &&
+         post <= WiringAttr::maxPlaces && pre * post <= WiringAttr::maxPlaces;
 }
 
-static size_t wordsFor(int64_t pre, int64_t post) { return (pre * post + 63) / 64; }
+static size_t wordsFor(int64_t pre, int64_t post) {
+  return (pre * post + 63) / 64;
+}
 
-LogicalResult WiringAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t pre, int64_t post,
+LogicalResult WiringAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 int64_t pre, int64_t post,
                                  ArrayRef<uint64_t> words) {
   if (!isValidSize(pre, post))
-    return emitError() << "a wiring of " << pre << " x " << post << " neurons is too large; at most " << maxPlaces
+    return emitError() << "a wiring of " << pre << " x " << post
+                       << " neurons is too large; at most " << maxPlaces
                        << " synapses are allowed";
   if (words.size() != wordsFor(pre, post))
-    return emitError() << "a wiring of " << pre << " x " << post << " neurons needs " << wordsFor(pre, post)
+    return emitError() << "a wiring of " << pre << " x " << post
+                       << " neurons needs " << wordsFor(pre, post)
                        << " words, found " << words.size();
   return success();
 }
@@ -52,7 +58,8 @@ WiringAttr WiringAttr::get(MLIRContext *context, int64_t pre, int64_t post,
 
 WiringAttr WiringAttr::fromMask(DenseElementsAttr mask) {
   ShapedType type = mask.getType();
-  if (type.getRank() != 2 || !isValidSize(type.getDimSize(0), type.getDimSize(1)))
+  if (type.getRank() != 2 ||
+      !isValidSize(type.getDimSize(0), type.getDimSize(1)))
     return {};
   SmallVector<char> bits;
   bits.reserve(type.getNumElements());
@@ -78,7 +85,8 @@ DenseElementsAttr WiringAttr::toMask(Type elementType) const {
     one = b.getFloatAttr(elementType, 1);
   } else {
     zero = b.getIntegerAttr(elementType, 0);
-    one = IntegerAttr::get(elementType, APInt(elementType.getIntOrFloatBitWidth(), 1));
+    one = IntegerAttr::get(elementType,
+                           APInt(elementType.getIntOrFloatBitWidth(), 1));
   }
   SmallVector<Attribute> values;
   values.reserve(getPre() * getPost());
@@ -100,7 +108,8 @@ int64_t WiringAttr::count() const {
 //===----------------------------------------------------------------------===//
 
 /// `j` or `first to last`, ascending, into the row's bits.
-static ParseResult parseReceivers(AsmParser &parser, int64_t row, int64_t post, int64_t &next,
+static ParseResult parseReceivers(AsmParser &parser, int64_t row, int64_t post,
+                                  int64_t &next,
                                   MutableArrayRef<uint64_t> words) {
   SMLoc place = parser.getCurrentLocation();
   int64_t first, last;
@@ -110,7 +119,8 @@ static ParseResult parseReceivers(AsmParser &parser, int64_t row, int64_t post, 
   if (succeeded(parser.parseOptionalKeyword("to")) && parser.parseInteger(last))
     return failure();
   if (first < next || last < first || last >= post)
-    return parser.emitError(place) << "receivers must be ascending and below " << post;
+    return parser.emitError(place)
+           << "receivers must be ascending and below " << post;
   next = last + 1;
   for (int64_t j = first; j <= last; ++j) {
     uint64_t bit = static_cast<uint64_t>(row) * post + j;
@@ -122,18 +132,23 @@ static ParseResult parseReceivers(AsmParser &parser, int64_t row, int64_t post, 
 Attribute WiringAttr::parse(AsmParser &parser, Type) {
   SmallVector<int64_t> sizes;
   SMLoc place = parser.getCurrentLocation();
-  if (parser.parseLess() || parser.parseDimensionList(sizes, /*allowDynamic=*/false, /*withTrailingX=*/false) ||
+  if (parser.parseLess() ||
+      parser.parseDimensionList(sizes, /*allowDynamic=*/false,
+                                /*withTrailingX=*/false) ||
       parser.parseComma())
     return {};
   if (sizes.size() != 2 || !isValidSize(sizes[0], sizes[1])) {
-    parser.emitError(place) << "a wiring has two sizes, pre x post, and at most " << maxPlaces << " synapses";
+    parser.emitError(place)
+        << "a wiring has two sizes, pre x post, and at most " << maxPlaces
+        << " synapses";
     return {};
   }
   int64_t pre = sizes[0], post = sizes[1];
   if (succeeded(parser.parseOptionalKeyword("dense"))) {
     if (parser.parseGreater())
       return {};
-    return get(parser.getContext(), pre, post, [](int64_t, int64_t) { return true; });
+    return get(parser.getContext(), pre, post,
+               [](int64_t, int64_t) { return true; });
   }
   SmallVector<uint64_t> words(wordsFor(pre, post));
   int64_t nextRow = 0;
@@ -143,12 +158,15 @@ Attribute WiringAttr::parse(AsmParser &parser, Type) {
     if (parser.parseInteger(row) || parser.parseColon())
       return failure();
     if (row < nextRow || row >= pre)
-      return parser.emitError(rowPlace) << "senders must be ascending and below " << pre;
+      return parser.emitError(rowPlace)
+             << "senders must be ascending and below " << pre;
     nextRow = row + 1;
-    return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
-                                          [&] { return parseReceivers(parser, row, post, next, words); });
+    return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
+      return parseReceivers(parser, row, post, next, words);
+    });
   };
-  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Braces, parseRow) || parser.parseGreater())
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Braces, parseRow) ||
+      parser.parseGreater())
     return {};
   return get(parser.getContext(), pre, post, words);
 }

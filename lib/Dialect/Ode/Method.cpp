@@ -26,9 +26,10 @@ static constexpr int64_t defaultMaxSteps = 10000;
 /// The shortest text that reads back as the same number: 1.0e-6.
 static std::string shortest(const APFloat &value) {
   char buffer[32];
-  auto end = std::to_chars(std::begin(buffer), std::end(buffer),
-                           value.convertToDouble(),
-                           std::chars_format::scientific).ptr;
+  auto end =
+      std::to_chars(std::begin(buffer), std::end(buffer),
+                    value.convertToDouble(), std::chars_format::scientific)
+          .ptr;
   auto [mantissa, exponent] = StringRef(buffer, end - buffer).split('e');
   if (exponent.empty()) // inf and nan
     return mantissa.str();
@@ -77,8 +78,7 @@ LogicalResult MethodAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   for (auto [name, tolerance] : {std::pair("rtol", rtol), {"atol", atol}}) {
     APFloat value = tolerance.getValue();
     if (!value.isFinite() || value.isZero() || value.isNegative()) // m3
-      return emitError() << name
-                         << " must be finite and greater than 0, not "
+      return emitError() << name << " must be finite and greater than 0, not "
                          << shortest(value);
   }
   if (!tableau || !tableau->hasErrorEstimate()) // m4

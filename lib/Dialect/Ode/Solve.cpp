@@ -25,7 +25,8 @@ static Type dropLeading(RankedTensorType type) {
 }
 
 static Type timeType(Value dt, Value times) {
-  return dt ? dt.getType() : dropLeading(cast<RankedTensorType>(times.getType()));
+  return dt ? dt.getType()
+            : dropLeading(cast<RankedTensorType>(times.getType()));
 }
 
 Type SolveOp::getTimeType() { return timeType(getDt(), getTimes()); }
@@ -45,8 +46,9 @@ static Type withElement(Type type, Type element) {
 static LogicalResult verifyTimes(std::optional<Location> location, Value dt,
                                  Value times) {
   if (bool(dt) == bool(times)) // c2
-    return emitOptionalError(location, "'ode.solve' op needs either an interval "
-                                       "(for) or output times (at), ",
+    return emitOptionalError(location,
+                             "'ode.solve' op needs either an interval "
+                             "(for) or output times (at), ",
                              dt ? "not both" : "and has neither");
   if (times && !cast<RankedTensorType>(times.getType()).getRank()) // c3
     return emitOptionalError(location,
@@ -56,11 +58,10 @@ static LogicalResult verifyTimes(std::optional<Location> location, Value dt,
   return success();
 }
 
-LogicalResult
-SolveOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location,
-                          ValueRange operands, DictionaryAttr attributes,
-                          OpaqueProperties properties, RegionRange regions,
-                          SmallVectorImpl<Type> &types) {
+LogicalResult SolveOp::inferReturnTypes(
+    MLIRContext *context, std::optional<Location> location, ValueRange operands,
+    DictionaryAttr attributes, OpaqueProperties properties, RegionRange regions,
+    SmallVectorImpl<Type> &types) {
   SolveOpAdaptor adaptor(operands, attributes, properties, regions);
   Value dt = adaptor.getDt(), times = adaptor.getTimes();
   if (failed(verifyTimes(location, dt, times)))
@@ -83,9 +84,8 @@ SolveOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location
   return success();
 }
 
-LogicalResult
-SolveOp::reifyResultShapes(OpBuilder &b,
-                           ReifiedRankedShapedTypeDims &shapes) {
+LogicalResult SolveOp::reifyResultShapes(OpBuilder &b,
+                                         ReifiedRankedShapedTypeDims &shapes) {
   Location loc = getLoc();
   for (Value state : getStates()) {
     SmallVector<OpFoldResult> shape;
@@ -157,8 +157,8 @@ void SolveOp::build(
   OpBuilder::InsertionGuard guard(b);
   SmallVector<Type> types{dt.getType()};
   llvm::append_range(types, states.getTypes());
-  Block *block = b.createBlock(field, {}, types,
-                               SmallVector<Location>(types.size(), state.location));
+  Block *block = b.createBlock(
+      field, {}, types, SmallVector<Location>(types.size(), state.location));
   if (body)
     body(b, state.location, block->getArgument(0),
          block->getArguments().drop_front());
@@ -200,8 +200,8 @@ ParseResult SolveOp::parse(OpAsmParser &parser, OperationState &result) {
   // Written without its prefix: the general parser would take the colon behind
   // it for the attribute's.
   if (parser.parseKeyword("method") ||
-      !(method = dyn_cast_or_null<MethodAttr>(
-            MethodAttr::parse(parser, Type()))))
+      !(method =
+            dyn_cast_or_null<MethodAttr>(MethodAttr::parse(parser, Type()))))
     return failure();
   properties.method = method;
   if (succeeded(parser.parseOptionalKeyword("reporting")))
@@ -354,9 +354,9 @@ static LogicalResult verifyArguments(SolveOp op, Region &region,
   llvm::append_range(expected, op.getStates().getTypes());
   auto found = region.getArgumentTypes();
   if (found.size() != expected.size())
-    return op.emitOpError() << name << " must have " << expected.size()
-                            << " arguments, the time and the states, not "
-                            << found.size();
+    return op.emitOpError()
+           << name << " must have " << expected.size()
+           << " arguments, the time and the states, not " << found.size();
   for (auto [i, want, got] : llvm::enumerate(expected, found))
     if (want != got)
       return op.emitOpError() << name << "'s argument " << i << " must be "
@@ -372,8 +372,7 @@ LogicalResult SolveOp::verify() {
     return failure();
   if (getStart() && getStart().getType() != getTimeType()) // c4
     return emitOpError() << "the start must be of the time's type "
-                         << getTimeType() << ", not "
-                         << getStart().getType();
+                         << getTimeType() << ", not " << getStart().getType();
   return verifyClock(*this); // c5
 }
 
@@ -411,9 +410,9 @@ static LogicalResult verifyField(SolveOp op) {
                                "ode.yield_semilinear, not "
                             << end->getName();
   if (yield.getDerivatives().size() != op.getNumStates()) // c7
-    return yield.emitOpError() << "needs one derivative for each of the "
-                               << op.getNumStates() << " states, not "
-                               << yield.getDerivatives().size();
+    return yield.emitOpError()
+           << "needs one derivative for each of the " << op.getNumStates()
+           << " states, not " << yield.getDerivatives().size();
   for (auto [i, value] : llvm::enumerate(yield.getDerivatives()))
     if (value.getType() != op.getStates()[i].getType()) // c7
       return yield.emitOpError()
@@ -439,9 +438,9 @@ static LogicalResult verifyEvent(SolveOp op, Region &region) {
   if (event.isTerminal())
     return success();
   if (event.getJump().size() != op.getNumStates()) // c9
-    return event.emitOpError() << "needs a new value for each of the "
-                               << op.getNumStates() << " states, not "
-                               << event.getJump().size();
+    return event.emitOpError()
+           << "needs a new value for each of the " << op.getNumStates()
+           << " states, not " << event.getJump().size();
   for (auto [i, value] : llvm::enumerate(event.getJump()))
     if (value.getType() != op.getStates()[i].getType()) // c9
       return event.emitOpError()

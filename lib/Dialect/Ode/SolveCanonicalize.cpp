@@ -130,8 +130,8 @@ struct DropStates : OpRewritePattern<SolveOp> {
       if (auto argument = dyn_cast<BlockArgument>(value)) {
         if (argument.getOwner() == &body && argument.getArgNumber())
           markLive(argument.getArgNumber() - 1);
-      } else if (Operation *def = body.findAncestorOpInBlock(
-                     *value.getDefiningOp())) {
+      } else if (Operation *def =
+                     body.findAncestorOpInBlock(*value.getDefiningOp())) {
         useOperands(def);
       }
     }
@@ -174,10 +174,10 @@ struct DropStates : OpRewritePattern<SolveOp> {
     }
     rewriter.modifyOpInPlace(end, [&] { eraseOperands(end, yielded, n); });
     rewriter.modifyOpInPlace(op, [&] { body.eraseArguments(arguments); });
-    auto smaller = SolveOp::create(
-        rewriter, op.getLoc(), types, states, op.getDt(), op.getStart(),
-        op.getTimes(), op.getMethodAttr(), op.getReportingAttr(),
-        /*eventsCount=*/0);
+    auto smaller = SolveOp::create(rewriter, op.getLoc(), types, states,
+                                   op.getDt(), op.getStart(), op.getTimes(),
+                                   op.getMethodAttr(), op.getReportingAttr(),
+                                   /*eventsCount=*/0);
     smaller->setDiscardableAttrs(op->getDiscardableAttrDictionary());
     rewriter.inlineRegionBefore(op.getField(), smaller.getField(),
                                 smaller.getField().end());

@@ -2,8 +2,8 @@
 //
 // A method is a table here and a line in test/python/test_ode.py. Rationals are
 // written as numerator / denominator: both are exact, and so is the rounding of
-// the quotient. test/unit/Dialect/Ode/TableauxTest.cpp checks row sums and every
-// order condition.
+// the quotient. test/unit/Dialect/Ode/TableauxTest.cpp checks row sums and
+// every order condition.
 //
 //===----------------------------------------------------------------------===//
 #include "lnn/Dialect/Ode/Tableaux.h"

@@ -79,9 +79,9 @@ LogicalResult Analysis::inferBody(Region &body, ArrayRef<ValueInfo> arguments,
                                   SmallVectorImpl<ValueInfo> &results) {
   Block &block = body.front();
   if (block.getNumArguments() != arguments.size()) {
-    emitError(body.getLoc()) << "a subgraph takes " << block.getNumArguments()
-                             << " values, " << arguments.size()
-                             << " were given";
+    emitError(body.getLoc())
+        << "a subgraph takes " << block.getNumArguments() << " values, "
+        << arguments.size() << " were given";
     return failure();
   }
   for (auto [argument, info] : llvm::zip(block.getArguments(), arguments)) {
@@ -236,16 +236,15 @@ LogicalResult Analysis::checkOutput(NodeOp node, unsigned index,
   constexpr int64_t maxElements = int64_t(1) << 40;
   constexpr unsigned maxRank = 32;
   if (out.dims.size() > maxRank)
-    return NodeView(node).unsupported(
-        "output " + Twine(index) + " has rank " + Twine(out.dims.size()) +
-        ", at most " + Twine(maxRank) + " is supported");
+    return NodeView(node).unsupported("output " + Twine(index) + " has rank " +
+                                      Twine(out.dims.size()) + ", at most " +
+                                      Twine(maxRank) + " is supported");
   int64_t elements = 1;
   for (Dim d : out.dims)
     if (d.isConst() && (llvm::MulOverflow(elements, d.value(), elements) ||
                         elements > maxElements || d.value() > maxElements))
       return NodeView(node).error("output " + Twine(index) + " would be " +
-                                  out.str() +
-                                  ", which no memory can hold");
+                                  out.str() + ", which no memory can hold");
   return success();
 }
 
@@ -288,8 +287,7 @@ void Analysis::inferBlock(Block &block) {
 ValueInfo lnn::onnx::argumentInfo(func::FuncOp function, unsigned index,
                                   DimContext &dims) {
   ValueInfo info;
-  auto type =
-      dyn_cast<RankedTensorType>(function.getArgument(index).getType());
+  auto type = dyn_cast<RankedTensorType>(function.getArgument(index).getType());
   if (!type)
     return info;
   info.elementType = type.getElementType();

@@ -6,8 +6,8 @@
 
 using namespace lnn::onnx;
 
-// An expression is a graph in memory and a tree for all who read it: doubling it
-// again and again would never end.
+// An expression is a graph in memory and a tree for all who read it: doubling
+// it again and again would never end.
 static constexpr unsigned kMaxWeight = 1024;
 
 std::string Dim::str() const {
@@ -72,7 +72,6 @@ Dim DimContext::fresh(llvm::StringRef hint) {
   return result;
 }
 
-
 /// Takes x apart into a factor that is not constant and a constant one.
 static std::pair<Dim, int64_t> splitFactor(Dim d) {
   if (d.get()->kind == DimNode::Mul && Dim(d.get()->rhs).isConst())
@@ -80,8 +79,8 @@ static std::pair<Dim, int64_t> splitFactor(Dim d) {
   return {d, 1};
 }
 
-/// The sum as a list of (term, coefficient) behind which a constant follows: a canonical form for sums. False where a
-/// number overflows.
+/// The sum as a list of (term, coefficient) behind which a constant follows: a
+/// canonical form for sums. False where a number overflows.
 static bool collect(Dim d, std::map<unsigned, std::pair<Dim, int64_t>> &terms,
                     int64_t &addend) {
   if (d.isConst())
@@ -155,7 +154,8 @@ Dim DimContext::mul(Dim a, Dim b) {
       return Dim();
     if (factor != 1)
       return mul(inner, constant(product));
-    if (a.get()->kind == DimNode::Add) // distributes, so that sums stay canonical
+    if (a.get()->kind ==
+        DimNode::Add) // distributes, so that sums stay canonical
       return add(mul(Dim(a.get()->lhs), b), mul(Dim(a.get()->rhs), b));
   } else {
     // Constant factors go to the right end.

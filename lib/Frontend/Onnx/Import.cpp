@@ -1,9 +1,9 @@
 //===- Import.cpp - read an ONNX model ------------------------------------===//
 //
 // Protobuf to onnx.node ops, one to one: model-local functions inlined, nodes
-// sorted, subgraphs as regions; then types are inferred and states paired. Models
-// are untrusted: whatever is wrong with one is a diagnostic, and what can be said
-// behind a mistake is said too.
+// sorted, subgraphs as regions; then types are inferred and states paired.
+// Models are untrusted: whatever is wrong with one is a diagnostic, and what
+// can be said behind a mistake is said too.
 //
 //===----------------------------------------------------------------------===//
 #include "lnn/Frontend/Onnx/Import.h"
@@ -143,7 +143,7 @@ namespace {
 /// The names that one graph or function gives.
 struct Scope {
   explicit Scope(Block *block) : block(block) {}
-  Block *block;                    ///< constants stand at its head
+  Block *block; ///< constants stand at its head
   Operation *lastConstant = nullptr;
   llvm::StringMap<Value> values;
   /// Initializers that nobody has asked for yet.
@@ -174,8 +174,8 @@ private:
   unsigned depth = 0, errors = 0;
   size_t inlinedNodes = 0, inlinedBytes = 0;
   bool stop = false; // enough was said
-  Value none;   // what an omitted input reads
-  Value broken; // what was reported already
+  Value none;        // what an omitted input reads
+  Value broken;      // what was reported already
 
   LogicalResult error(const Twine &message, std::optional<Location> at = {}) {
     emitError(at ? *at : modelLoc) << message.str();
@@ -495,8 +495,9 @@ static void readNames(const pb::NodeProto &node, unsigned depth,
 }
 
 /// Kahn's algorithm, the earliest node in the file first.
-static std::vector<int> topological(const std::vector<std::vector<int>> &readers,
-                                    std::vector<int> &waiting) {
+static std::vector<int>
+topological(const std::vector<std::vector<int>> &readers,
+            std::vector<int> &waiting) {
   std::set<int> ready;
   for (int i = 0, n = waiting.size(); i < n; ++i)
     if (!waiting[i])
@@ -918,8 +919,8 @@ void Importer::addInputs(const pb::GraphProto &graph, func::FuncOp function) {
         {b.getNamedAttr("lnn.name", b.getStringAttr(name)),
          b.getNamedAttr("lnn.role", b.getStringAttr(isTime ? "dt" : "input")),
          b.getNamedAttr("lnn.dims", b.getArrayAttr(dims)),
-         b.getNamedAttr("lnn.dtype", b.getStringAttr(numpyName(
-                                         type->getElementType())))});
+         b.getNamedAttr("lnn.dtype",
+                        b.getStringAttr(numpyName(type->getElementType())))});
     unsigned index = function.getNumArguments();
     (void)function.insertArgument(index, *type, attrs, modelLoc);
     (void)define(input.name(), function.getArgument(index), modelLoc);
@@ -964,15 +965,14 @@ LogicalResult Importer::importMain(pb::GraphProto &graph, ModuleOp module) {
   if (graph.output_size() == 0)
     return error("the graph has no output");
   b.setInsertionPointToEnd(module.getBody());
-  auto function = func::FuncOp::create(b, modelLoc, "main",
-                                       b.getFunctionType({}, {}));
+  auto function =
+      func::FuncOp::create(b, modelLoc, "main", b.getFunctionType({}, {}));
   Block *block = function.addEntryBlock();
   b.setInsertionPointToStart(block);
   none = lnn::onnx::NoneOp::create(b, modelLoc, b.getNoneType());
   broken = NodeOp::create(
-               b, modelLoc,
-               TypeRange(UnrankedTensorType::get(b.getF32Type())), ValueRange(),
-               b.getStringAttr("broken"),
+               b, modelLoc, TypeRange(UnrankedTensorType::get(b.getF32Type())),
+               ValueRange(), b.getStringAttr("broken"),
                b.getStringAttr(kBrokenDomain), b.getI64IntegerAttr(1),
                b.getDictionaryAttr({}), ArrayAttr(), 0)
                .getResult(0);
@@ -994,8 +994,8 @@ LogicalResult Importer::importMain(pb::GraphProto &graph, ModuleOp module) {
 }
 
 /// What the output is declared to be must be what it is.
-static std::optional<std::string>
-contradiction(const pb::GraphProto &graph, StringRef name, Type element) {
+static std::optional<std::string> contradiction(const pb::GraphProto &graph,
+                                                StringRef name, Type element) {
   for (const auto &output : graph.output()) {
     if (clean(output.name()) != name || !output.type().has_tensor_type())
       continue;
@@ -1098,8 +1098,8 @@ OwningOpRef<ModuleOp> lnn::onnx::importModel(StringRef bytes,
 }
 
 bool lnn::onnx::looksLikeOnnx(StringRef bytes) {
-  // Text is printable; a protobuf begins with a tag of a low field (ir_version is
-  // 0x08).
+  // Text is printable; a protobuf begins with a tag of a low field (ir_version
+  // is 0x08).
   if (bytes.empty())
     return true;
   return bytes.take_front(256).contains('\0') || bytes[0] == '\x08' ||

@@ -224,18 +224,17 @@ Value ExpandContext::empty(ArrayRef<Dim> shape, Type elementType) {
 
 Value ExpandContext::filled(ArrayRef<Dim> shape, TypedAttr value) {
   Value scalar = arith::ConstantOp::create(b, loc, value);
-  return linalg::FillOp::create(b, loc, scalar,
-                                empty(shape, value.getType()))
+  return linalg::FillOp::create(b, loc, scalar, empty(shape, value.getType()))
       .getResult(0);
 }
 
 void ExpandContext::checkEqual(Dim a, Dim c, const Twine &what) {
   if (a == c || (a.isConst() && c.isConst()))
     return;
-  Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
-                                     index(a), index(c));
-  std::string message = prefixOf(*this) + what.str() + ": " + a.str() +
-                        " must equal " + c.str();
+  Value same = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, index(a),
+                                     index(c));
+  std::string message =
+      prefixOf(*this) + what.str() + ": " + a.str() + " must equal " + c.str();
   CheckOp::create(b, loc, same, message);
 }
 
@@ -266,8 +265,8 @@ Value ExpandContext::elementwise(ValueRange inputs,
              b, loc, TypeRange(init.getType()), inputs, ValueRange(init), maps,
              iterators,
              [&](OpBuilder &at, Location l, ValueRange arguments) {
-               linalg::YieldOp::create(
-                   at, l, body(at, l, arguments.drop_back()));
+               linalg::YieldOp::create(at, l,
+                                       body(at, l, arguments.drop_back()));
              })
       .getResult(0);
 }

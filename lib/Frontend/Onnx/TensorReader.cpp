@@ -69,13 +69,15 @@ Type lnn::onnx::elementTypeOf(MLIRContext *context, int32_t type) {
 std::string lnn::onnx::elementTypeName(int32_t type) {
   // By number: the header that this is built with may be older than the model.
   static constexpr const char *names[] = {
-      "UNDEFINED",  "FLOAT",        "UINT8",      "INT8",
-      "UINT16",     "INT16",        "INT32",      "INT64",
-      "STRING",     "BOOL",         "FLOAT16",    "DOUBLE",
-      "UINT32",     "UINT64",       "COMPLEX64",  "COMPLEX128",
-      "BFLOAT16",   "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2",
-      "FLOAT8E5M2FNUZ", "UINT4",    "INT4",       "FLOAT4E2M1",
-      "FLOAT8E8M0", "UINT2",        "INT2"};
+      "UNDEFINED",      "FLOAT",      "UINT8",
+      "INT8",           "UINT16",     "INT16",
+      "INT32",          "INT64",      "STRING",
+      "BOOL",           "FLOAT16",    "DOUBLE",
+      "UINT32",         "UINT64",     "COMPLEX64",
+      "COMPLEX128",     "BFLOAT16",   "FLOAT8E4M3FN",
+      "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ",
+      "UINT4",          "INT4",       "FLOAT4E2M1",
+      "FLOAT8E8M0",     "UINT2",      "INT2"};
   if (type >= 0 && size_t(type) < std::size(names))
     return names[type];
   return "number " + std::to_string(type);
@@ -260,9 +262,10 @@ FailureOr<ElementsAttr> TensorReader::readDense(pb::TensorProto &t,
     return request.unsupported("is split into segments");
   SmallVector<int64_t> shape;
   size_t width = std::max(1u, element.getIntOrFloatBitWidth() / 8);
-  auto expected = checkedShape(
-      t.dims(), width, shape,
-      [&](const Twine &message) { return request.error(message); });
+  auto expected =
+      checkedShape(t.dims(), width, shape, [&](const Twine &message) {
+        return request.error(message);
+      });
   if (failed(expected))
     return failure();
   std::vector<char> bytes;
@@ -329,9 +332,9 @@ FailureOr<ElementsAttr> TensorReader::readSparse(pb::SparseTensorProto &t,
   Type element = valuesType.getElementType();
   SmallVector<int64_t> shape;
   size_t width = std::max(1u, element.getIntOrFloatBitWidth() / 8);
-  auto bytes = checkedShape(
-      t.dims(), width, shape,
-      [&](const Twine &message) { return request.error(message); });
+  auto bytes = checkedShape(t.dims(), width, shape, [&](const Twine &message) {
+    return request.error(message);
+  });
   if (failed(bytes))
     return failure();
   if (*bytes > kMaxDensified)

@@ -30,17 +30,16 @@ std::string elementTypeName(int32_t type);
 std::string clean(llvm::StringRef text);
 
 /// Reads tensors. What a tensor claims is checked before anything is allocated
-/// for it; each is read once, and its bytes are released from the protobuf then,
-/// so that a model is never held twice.
+/// for it; each is read once, and its bytes are released from the protobuf
+/// then, so that a model is never held twice.
 class TensorReader {
 public:
   TensorReader(mlir::MLIRContext *context, std::string baseDir)
       : context(context), baseDir(std::move(baseDir)) {}
 
   /// Reports what is wrong at `at`, naming the tensor `what`.
-  mlir::FailureOr<mlir::ElementsAttr> read(::onnx::TensorProto &tensor,
-                                           const std::string &what,
-                                           mlir::Location at);
+  mlir::FailureOr<mlir::ElementsAttr>
+  read(::onnx::TensorProto &tensor, const std::string &what, mlir::Location at);
   /// The same with the values that are not given filled in as zeros.
   mlir::FailureOr<mlir::ElementsAttr> read(::onnx::SparseTensorProto &tensor,
                                            const std::string &what,

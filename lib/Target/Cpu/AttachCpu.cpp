@@ -32,7 +32,8 @@ static void initializeTargets() {
 static std::string hostFeatures() {
   std::string features;
   for (const auto &feature : llvm::sys::getHostCPUFeatures())
-    features += (features.empty() ? "" : ",") + std::string(feature.second ? "+" : "-") + feature.first().str();
+    features += (features.empty() ? "" : ",") +
+                std::string(feature.second ? "+" : "-") + feature.first().str();
   return features;
 }
 
@@ -41,7 +42,8 @@ static llvm::Error invalid(const llvm::Twine &message) {
 }
 
 /// LLVM only warns of a feature it doesn't know; a misspelt one must not go by.
-static llvm::Error checkFeatures(const llvm::MCSubtargetInfo &info, llvm::StringRef features) {
+static llvm::Error checkFeatures(const llvm::MCSubtargetInfo &info,
+                                 llvm::StringRef features) {
   llvm::SmallVector<llvm::StringRef> parts;
   features.split(parts, ',', -1, /*KeepEmpty=*/false);
   for (llvm::StringRef part : parts) {
@@ -49,13 +51,17 @@ static llvm::Error checkFeatures(const llvm::MCSubtargetInfo &info, llvm::String
     if (!name.consume_front("+") && !name.consume_front("-"))
       return invalid("feature '" + part + "' must begin with + or -");
     if (llvm::none_of(info.getAllProcessorFeatures(),
-                      [&](const llvm::SubtargetFeatureKV &known) { return name == known.Key; }))
-      return invalid("no feature '" + name + "' on this architecture; llc -mattr=help lists them");
+                      [&](const llvm::SubtargetFeatureKV &known) {
+                        return name == known.Key;
+                      }))
+      return invalid("no feature '" + name +
+                     "' on this architecture; llc -mattr=help lists them");
   }
   return llvm::Error::success();
 }
 
-llvm::Expected<CpuTarget> CpuTarget::get(llvm::StringRef cpu, llvm::StringRef features) {
+llvm::Expected<CpuTarget> CpuTarget::get(llvm::StringRef cpu,
+                                         llvm::StringRef features) {
   initializeTargets();
   CpuTarget target;
   target.triple = llvm::sys::getDefaultTargetTriple();
@@ -63,12 +69,15 @@ llvm::Expected<CpuTarget> CpuTarget::get(llvm::StringRef cpu, llvm::StringRef fe
   target.cpu = native ? llvm::sys::getHostCPUName().str() : cpu.str();
   llvm::Triple triple(target.triple);
   std::string error;
-  const llvm::Target *llvmTarget = llvm::TargetRegistry::lookupTarget(triple, error);
+  const llvm::Target *llvmTarget =
+      llvm::TargetRegistry::lookupTarget(triple, error);
   if (!llvmTarget)
     return invalid(error);
-  std::unique_ptr<llvm::MCSubtargetInfo> info(llvmTarget->createMCSubtargetInfo(triple, "", ""));
+  std::unique_ptr<llvm::MCSubtargetInfo> info(
+      llvmTarget->createMCSubtargetInfo(triple, "", ""));
   if (!native && !info->isCPUStringValid(target.cpu))
-    return invalid("no processor '" + cpu + "' on " + triple.getArchName() + "; llc -mcpu=help lists them");
+    return invalid("no processor '" + cpu + "' on " + triple.getArchName() +
+                   "; llc -mcpu=help lists them");
   if (llvm::Error bad = checkFeatures(*info, features))
     return bad;
   if (native)
@@ -78,30 +87,36 @@ llvm::Expected<CpuTarget> CpuTarget::get(llvm::StringRef cpu, llvm::StringRef fe
   return target;
 }
 
-llvm::Expected<std::unique_ptr<llvm::TargetMachine>> CpuTarget::createMachine() const {
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
+CpuTarget::createMachine() const {
   initializeTargets();
   llvm::Triple llvmTriple(triple);
   std::string error;
-  const llvm::Target *llvmTarget = llvm::TargetRegistry::lookupTarget(llvmTriple, error);
+  const llvm::Target *llvmTarget =
+      llvm::TargetRegistry::lookupTarget(llvmTriple, error);
   if (!llvmTarget)
     return invalid(error);
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   options.FunctionSections = options.DataSections = true;
   std::unique_ptr<llvm::TargetMachine> machine(llvmTarget->createTargetMachine(
-      llvmTriple, cpu, features, options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
+      llvmTriple, cpu, features, options, llvm::Reloc::PIC_, std::nullopt,
+      llvm::CodeGenOptLevel::Default));
   if (!machine)
     return invalid("LLVM cannot generate code for " + triple);
   return machine;
 }
 
-static std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const CpuTarget &target) {
+static std::unique_ptr<llvm::MCSubtargetInfo>
+subtarget(const CpuTarget &target) {
   initializeTargets();
   std::string error;
   llvm::Triple triple(target.triple);
-  const llvm::Target *llvmTarget = llvm::TargetRegistry::lookupTarget(triple, error);
+  const llvm::Target *llvmTarget =
+      llvm::TargetRegistry::lookupTarget(triple, error);
   return llvmTarget ? std::unique_ptr<llvm::MCSubtargetInfo>(
-                          llvmTarget->createMCSubtargetInfo(triple, target.cpu, target.features))
+                          llvmTarget->createMCSubtargetInfo(triple, target.cpu,
+                                                            target.features))
                     : nullptr;
 }
 
@@ -111,15 +126,21 @@ unsigned CpuTarget::lanes() const {
     return 1;
   if (!llvm::Triple(triple).isX86())
     return 4;
-  return info->checkFeatures("+avx512f") ? 16 : info->checkFeatures("+avx") ? 8 : 4;
+  return info->checkFeatures("+avx512f") ? 16
+         : info->checkFeatures("+avx")   ? 8
+                                         : 4;
 }
 
 std::string CpuTarget::required() const {
   static constexpr llvm::StringLiteral known[] = {
-      "sse3",     "ssse3",    "sse4.1",     "sse4.2",     "popcnt",      "avx",        "avx2",       "bmi",
-      "bmi2",     "fma",      "f16c",       "lzcnt",      "movbe",       "avx512f",    "avx512bw",   "avx512cd",
-      "avx512dq", "avx512vl", "avx512ifma", "avx512vbmi", "avx512vbmi2", "avx512vnni", "avx512bitalg",
-      "avx512vpopcntdq", "avx512bf16", "avx512fp16", "avxvnni", "gfni", "vaes", "vpclmulqdq"};
+      "sse3",        "ssse3",      "sse4.1",       "sse4.2",
+      "popcnt",      "avx",        "avx2",         "bmi",
+      "bmi2",        "fma",        "f16c",         "lzcnt",
+      "movbe",       "avx512f",    "avx512bw",     "avx512cd",
+      "avx512dq",    "avx512vl",   "avx512ifma",   "avx512vbmi",
+      "avx512vbmi2", "avx512vnni", "avx512bitalg", "avx512vpopcntdq",
+      "avx512bf16",  "avx512fp16", "avxvnni",      "gfni",
+      "vaes",        "vpclmulqdq"};
   std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(*this);
   std::string names;
   if (info && llvm::Triple(triple).isX86())

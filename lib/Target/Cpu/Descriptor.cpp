@@ -1,16 +1,17 @@
 //===- Descriptor.cpp - what an artifact says of itself -------------------===//
 //
-// The constant of lnn/runtime/artifact_abi.h, made from the module's attributes.
+// The constant of lnn/runtime/artifact_abi.h, made from the module's
+// attributes.
 //
 //===----------------------------------------------------------------------===//
 #include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/runtime/artifact_abi.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/SHA256.h"
-#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 
@@ -20,9 +21,12 @@ namespace {
 /// Builds constants of one LLVM module.
 class DescriptorBuilder {
 public:
-  DescriptorBuilder(ModuleOp source, llvm::Module &module, const CpuTarget &target)
-      : source(source), module(module), target(target), context(module.getContext()),
-        pointer(llvm::PointerType::getUnqual(context)), i32Type(llvm::Type::getInt32Ty(context)) {}
+  DescriptorBuilder(ModuleOp source, llvm::Module &module,
+                    const CpuTarget &target)
+      : source(source), module(module), target(target),
+        context(module.getContext()),
+        pointer(llvm::PointerType::getUnqual(context)),
+        i32Type(llvm::Type::getInt32Ty(context)) {}
   void build();
 
 private:
@@ -33,18 +37,25 @@ private:
   llvm::PointerType *pointer;
   llvm::Type *i32Type;
 
-  llvm::Constant *i32(int64_t value) { return llvm::ConstantInt::getSigned(i32Type, value); }
+  llvm::Constant *i32(int64_t value) {
+    return llvm::ConstantInt::getSigned(i32Type, value);
+  }
   llvm::Constant *global(llvm::Constant *value, const llvm::Twine &name) {
-    return new llvm::GlobalVariable(module, value->getType(), /*isConstant=*/true,
-                                    llvm::GlobalValue::PrivateLinkage, value, name);
+    return new llvm::GlobalVariable(
+        module, value->getType(), /*isConstant=*/true,
+        llvm::GlobalValue::PrivateLinkage, value, name);
   }
   llvm::Constant *text(StringRef value) {
-    return global(llvm::ConstantDataArray::getString(context, value), "lnn_text");
+    return global(llvm::ConstantDataArray::getString(context, value),
+                  "lnn_text");
   }
-  llvm::Constant *array(llvm::Type *type, ArrayRef<llvm::Constant *> values, const llvm::Twine &name) {
+  llvm::Constant *array(llvm::Type *type, ArrayRef<llvm::Constant *> values,
+                        const llvm::Twine &name) {
     if (values.empty())
       return llvm::ConstantPointerNull::get(pointer);
-    return global(llvm::ConstantArray::get(llvm::ArrayType::get(type, values.size()), values), name);
+    return global(llvm::ConstantArray::get(
+                      llvm::ArrayType::get(type, values.size()), values),
+                  name);
   }
   StringRef attribute(StringRef name, StringRef otherwise = "") {
     auto value = source->getAttrOfType<StringAttr>(name);
@@ -68,30 +79,39 @@ llvm::Constant *DescriptorBuilder::texts(StringRef name) {
 
 /// An array of lnn_abi_tensor.
 llvm::Constant *DescriptorBuilder::tensors(StringRef name) {
-  auto *type = llvm::StructType::get(context, {pointer, i32Type, i32Type, i32Type, i32Type, pointer});
+  auto *type = llvm::StructType::get(
+      context, {pointer, i32Type, i32Type, i32Type, i32Type, pointer});
   SmallVector<llvm::Constant *> values;
   for (Attribute value : list(name)) {
     auto entry = cast<DictionaryAttr>(value);
-    ArrayRef<int64_t> dims = entry.getAs<DenseI64ArrayAttr>("dims").asArrayRef();
-    auto number = [&](StringRef key) { return i32(entry.getAs<IntegerAttr>(key).getInt()); };
+    ArrayRef<int64_t> dims =
+        entry.getAs<DenseI64ArrayAttr>("dims").asArrayRef();
+    auto number = [&](StringRef key) {
+      return i32(entry.getAs<IntegerAttr>(key).getInt());
+    };
     SmallVector<llvm::Constant *> sizes;
     for (int64_t dim : dims)
-      sizes.push_back(llvm::ConstantInt::getSigned(llvm::Type::getInt64Ty(context), dim));
+      sizes.push_back(
+          llvm::ConstantInt::getSigned(llvm::Type::getInt64Ty(context), dim));
     values.push_back(llvm::ConstantStruct::get(
-        type, {text(entry.getAs<StringAttr>("name").getValue()), number("dtype"), i32(dims.size()), number("role"),
-               number("pair"), array(llvm::Type::getInt64Ty(context), sizes, "lnn_dims")}));
+        type,
+        {text(entry.getAs<StringAttr>("name").getValue()), number("dtype"),
+         i32(dims.size()), number("role"), number("pair"),
+         array(llvm::Type::getInt64Ty(context), sizes, "lnn_dims")}));
   }
   return array(type, values, name);
 }
 
-/// The hash that the compiler was given of its input, or one of the module as it is now.
+/// The hash that the compiler was given of its input, or one of the module as
+/// it is now.
 std::string DescriptorBuilder::hash() {
   if (StringRef given = attribute("lnn.hash"); !given.empty())
     return given.str();
   std::string printed;
   llvm::raw_string_ostream os(printed);
   source->print(os);
-  return llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(printed)), /*LowerCase=*/true);
+  return llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(printed)),
+                     /*LowerCase=*/true);
 }
 
 void DescriptorBuilder::build() {
@@ -104,14 +124,32 @@ void DescriptorBuilder::build() {
     return f;
   };
   auto count = [&](StringRef key) { return i32(list(key).size()); };
-  llvm::Constant *fields[] = {
-      i32(LNN_ABI_MAGIC), i32(LNN_ABI_VERSION), i32(sizeof(lnn_abi_model)), i32(0), text(name), text("cpu"),
-      text(target.triple), text(target.cpu), text(target.required()), text(hash()), text("lnn " LNN_VERSION),
-      count("lnn.inputs"), count("lnn.outputs"), count("lnn.symbols"), count("lnn.messages"), tensors("lnn.inputs"),
-      tensors("lnn.outputs"), texts("lnn.symbols"), texts("lnn.messages"), function("lnn_sizes"), function("lnn_run")};
-  llvm::Constant *model = global(llvm::ConstantStruct::getAnon(context, fields), "lnn_model");
+  llvm::Constant *fields[] = {i32(LNN_ABI_MAGIC),
+                              i32(LNN_ABI_VERSION),
+                              i32(sizeof(lnn_abi_model)),
+                              i32(0),
+                              text(name),
+                              text("cpu"),
+                              text(target.triple),
+                              text(target.cpu),
+                              text(target.required()),
+                              text(hash()),
+                              text("lnn " LNN_VERSION),
+                              count("lnn.inputs"),
+                              count("lnn.outputs"),
+                              count("lnn.symbols"),
+                              count("lnn.messages"),
+                              tensors("lnn.inputs"),
+                              tensors("lnn.outputs"),
+                              texts("lnn.symbols"),
+                              texts("lnn.messages"),
+                              function("lnn_sizes"),
+                              function("lnn_run")};
+  llvm::Constant *model =
+      global(llvm::ConstantStruct::getAnon(context, fields), "lnn_model");
 
-  auto *get = llvm::Function::Create(llvm::FunctionType::get(pointer, false), llvm::GlobalValue::ExternalLinkage,
+  auto *get = llvm::Function::Create(llvm::FunctionType::get(pointer, false),
+                                     llvm::GlobalValue::ExternalLinkage,
                                      LNN_ABI_SYMBOL, module);
   llvm::IRBuilder<> builder(llvm::BasicBlock::Create(context, "", get));
   builder.CreateRet(model);
@@ -119,7 +157,8 @@ void DescriptorBuilder::build() {
 
 } // namespace
 
-void addDescriptor(ModuleOp source, llvm::Module &module, const CpuTarget &target) {
+void addDescriptor(ModuleOp source, llvm::Module &module,
+                   const CpuTarget &target) {
   DescriptorBuilder(source, module, target).build();
 }
 

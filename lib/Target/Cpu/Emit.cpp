@@ -7,8 +7,8 @@
 #include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Target/TargetMachine.h"
@@ -17,35 +17,43 @@ using namespace mlir;
 
 namespace lnn {
 
-std::unique_ptr<llvm::Module> translateToLLVM(ModuleOp module, llvm::LLVMContext &context) {
+std::unique_ptr<llvm::Module> translateToLLVM(ModuleOp module,
+                                              llvm::LLVMContext &context) {
   auto text = [&](StringRef name) {
     auto attribute = module->getAttrOfType<StringAttr>(name);
     return attribute ? attribute.getValue().str() : std::string();
   };
   if (!module->hasAttr("lnn.triple") || !module->hasAttr("lnn.outputs") ||
-      !module.lookupSymbol<LLVM::LLVMFuncOp>("lnn_run") || !module.lookupSymbol<LLVM::LLVMFuncOp>("lnn_sizes")) {
-    module.emitError("the module has not been lowered for a target; run lnn-opt --lnn-cpu-pipeline on it first");
+      !module.lookupSymbol<LLVM::LLVMFuncOp>("lnn_run") ||
+      !module.lookupSymbol<LLVM::LLVMFuncOp>("lnn_sizes")) {
+    module.emitError("the module has not been lowered for a target; run "
+                     "lnn-opt --lnn-cpu-pipeline on it first");
     return nullptr;
   }
-  std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "lnn");
+  std::unique_ptr<llvm::Module> result =
+      translateModuleToLLVMIR(module, context, "lnn");
   if (!result) {
     module.emitError("the module could not be translated to LLVM IR");
     return nullptr;
   }
-  addDescriptor(module, *result, CpuTarget{text("lnn.triple"), text("lnn.cpu"), text("lnn.features")});
+  addDescriptor(
+      module, *result,
+      CpuTarget{text("lnn.triple"), text("lnn.cpu"), text("lnn.features")});
   return result;
 }
 
 /// What generated code may leave to the C library of the process that loads it.
 static bool mayStayUndefined(StringRef name) {
-  static const llvm::StringSet<> known{"memcpy", "memmove", "memset", "memcmp", "bcmp"};
+  static const llvm::StringSet<> known{"memcpy", "memmove", "memset", "memcmp",
+                                       "bcmp"};
   return known.contains(name);
 }
 
-static LogicalResult checkSymbols(ModuleOp module, const llvm::Module &llvmModule) {
+static LogicalResult checkSymbols(ModuleOp module,
+                                  const llvm::Module &llvmModule) {
   for (const llvm::Function &function : llvmModule)
-    if (function.isDeclaration() && !function.isIntrinsic() && !function.use_empty() &&
-        !mayStayUndefined(function.getName()))
+    if (function.isDeclaration() && !function.isIntrinsic() &&
+        !function.use_empty() && !mayStayUndefined(function.getName()))
       return module.emitError("the generated code needs a function '")
              << function.getName() << "' that nothing provides";
   return success();
@@ -65,10 +73,12 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2)
+      .run(module, modules);
 }
 
-/// LLVM reports what it cannot select through its context: an error there is one of the compilation, not of the process.
+/// LLVM reports what it cannot select through its context: an error there is
+/// one of the compilation, not of the process.
 static void collect(const llvm::DiagnosticInfo *info, void *data) {
   if (info->getSeverity() != llvm::DS_Error)
     return;
@@ -85,7 +95,9 @@ LogicalResult emit(ModuleOp module, EmitKind kind, SmallVectorImpl<char> &out) {
   std::unique_ptr<llvm::Module> llvmModule = translateToLLVM(module, context);
   if (!llvmModule)
     return failure();
-  auto text = [&](StringRef name) { return module->getAttrOfType<StringAttr>(name).getValue().str(); };
+  auto text = [&](StringRef name) {
+    return module->getAttrOfType<StringAttr>(name).getValue().str();
+  };
   CpuTarget target{text("lnn.triple"), text("lnn.cpu"), text("lnn.features")};
   auto machine = target.createMachine();
   if (!machine)
@@ -103,10 +115,13 @@ LogicalResult emit(ModuleOp module, EmitKind kind, SmallVectorImpl<char> &out) {
     return success();
   }
   llvm::legacy::PassManager passes;
-  passes.add(llvm::createTargetTransformInfoWrapperPass((*machine)->getTargetIRAnalysis()));
-  auto type = kind == EmitKind::Object ? llvm::CodeGenFileType::ObjectFile : llvm::CodeGenFileType::AssemblyFile;
+  passes.add(llvm::createTargetTransformInfoWrapperPass(
+      (*machine)->getTargetIRAnalysis()));
+  auto type = kind == EmitKind::Object ? llvm::CodeGenFileType::ObjectFile
+                                       : llvm::CodeGenFileType::AssemblyFile;
   if ((*machine)->addPassesToEmitFile(passes, os, nullptr, type))
-    return module.emitError("LLVM cannot emit this kind of file for ") << target.triple;
+    return module.emitError("LLVM cannot emit this kind of file for ")
+           << target.triple;
   passes.run(*llvmModule);
   if (!errors.empty())
     return module.emitError("code generation failed: ") << errors;

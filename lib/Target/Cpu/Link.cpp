@@ -15,7 +15,9 @@ namespace {
 /// A folder that goes away with what is in it.
 class TemporaryFolder {
 public:
-  std::error_code create() { return llvm::sys::fs::createUniqueDirectory("lnn-link", path); }
+  std::error_code create() {
+    return llvm::sys::fs::createUniqueDirectory("lnn-link", path);
+  }
   ~TemporaryFolder() {
     if (!path.empty())
       llvm::sys::fs::remove_directories(path);
@@ -42,7 +44,8 @@ std::error_code writeFile(llvm::StringRef path, llvm::ArrayRef<char> bytes) {
   return code;
 }
 
-/// lld keeps its state in globals: one link at a time, and none after one that crashed.
+/// lld keeps its state in globals: one link at a time, and none after one that
+/// crashed.
 bool runLinker(llvm::ArrayRef<const char *> arguments, std::string &messages) {
   static std::mutex mutex;
   static bool usable = true;
@@ -52,31 +55,49 @@ bool runLinker(llvm::ArrayRef<const char *> arguments, std::string &messages) {
     return false;
   }
   llvm::raw_string_ostream os(messages);
-  lld::Result result = lld::lldMain(arguments, os, os, {{lld::Gnu, &lld::elf::link}});
+  lld::Result result =
+      lld::lldMain(arguments, os, os, {{lld::Gnu, &lld::elf::link}});
   usable = result.canRunAgain;
   return result.retCode == 0;
 }
 
 } // namespace
 
-bool linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef soname, std::vector<char> &out,
-                      std::string &error) {
+bool linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef soname,
+                      std::vector<char> &out, std::string &error) {
   TemporaryFolder folder;
   if (std::error_code code = folder.create()) {
     error = "cannot make a temporary folder: " + code.message();
     return false;
   }
-  std::string input = folder.file("model.o"), output = folder.file("model.so"), name = soname.str();
+  std::string input = folder.file("model.o"), output = folder.file("model.so"),
+              name = soname.str();
   if (std::error_code code = writeFile(input, object)) {
     error = "cannot write " + input + ": " + code.message();
     return false;
   }
-  const char *arguments[] = {"ld.lld", "-shared", "--threads=1", "--hash-style=gnu", "--gc-sections", "--strip-debug",
-                             "--build-id=none", "-z", "relro", "-z", "now", "-z", "noexecstack", "-soname",
-                             name.c_str(), "-o", output.c_str(), input.c_str()};
+  const char *arguments[] = {"ld.lld",
+                             "-shared",
+                             "--threads=1",
+                             "--hash-style=gnu",
+                             "--gc-sections",
+                             "--strip-debug",
+                             "--build-id=none",
+                             "-z",
+                             "relro",
+                             "-z",
+                             "now",
+                             "-z",
+                             "noexecstack",
+                             "-soname",
+                             name.c_str(),
+                             "-o",
+                             output.c_str(),
+                             input.c_str()};
   if (!runLinker(arguments, error))
     return false;
-  auto buffer = llvm::MemoryBuffer::getFile(output, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto buffer = llvm::MemoryBuffer::getFile(output, /*IsText=*/false,
+                                            /*RequiresNullTerminator=*/false);
   if (!buffer) {
     error = "cannot read " + output + ": " + buffer.getError().message();
     return false;

@@ -19,7 +19,15 @@ namespace lnn {
 namespace {
 
 /// Fields of lnn_abi_call and of lnn_abi_services, in order; all are pointers.
-enum CallField { Inputs, Dims, Outputs, OutputDims, Scratch, Services, Context };
+enum CallField {
+  Inputs,
+  Dims,
+  Outputs,
+  OutputDims,
+  Scratch,
+  Services,
+  Context
+};
 enum ServiceField { AllocOutput, AllocScratch, Fail };
 
 /// Rewrites one function.
@@ -27,7 +35,8 @@ class EntryLowering {
 public:
   EntryLowering(func::FuncOp main)
       : main(main), b(main.getContext()), converter(main.getContext()),
-        pointer(LLVM::LLVMPointerType::get(main.getContext())), loc(main.getLoc()) {}
+        pointer(LLVM::LLVMPointerType::get(main.getContext())),
+        loc(main.getLoc()) {}
   LogicalResult run();
 
 private:
@@ -40,13 +49,17 @@ private:
   SmallVector<int64_t> firstOutputDim;
 
   Value i64(int64_t value) {
-    return LLVM::ConstantOp::create(b, loc, b.getI64Type(), b.getI64IntegerAttr(value));
+    return LLVM::ConstantOp::create(b, loc, b.getI64Type(),
+                                    b.getI64IntegerAttr(value));
   }
   Value i32(int32_t value) {
-    return LLVM::ConstantOp::create(b, loc, b.getI32Type(), b.getI32IntegerAttr(value));
+    return LLVM::ConstantOp::create(b, loc, b.getI32Type(),
+                                    b.getI32IntegerAttr(value));
   }
   Value element(Value base, Type type, int64_t index) {
-    return LLVM::GEPOp::create(b, loc, pointer, type, base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
+    return LLVM::GEPOp::create(
+        b, loc, pointer, type, base,
+        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
   }
   Value loadPointer(Value base, int64_t index) {
     return LLVM::LoadOp::create(b, loc, pointer, element(base, pointer, index));
@@ -55,17 +68,23 @@ private:
     Value null = LLVM::ZeroOp::create(b, loc, pointer);
     return LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq, value, null);
   }
-  Value service(ServiceField field) { return loadPointer(loadPointer(call, Services), field); }
-  Value callService(ServiceField field, ArrayRef<Value> arguments, ArrayRef<Type> types, Type result) {
+  Value service(ServiceField field) {
+    return loadPointer(loadPointer(call, Services), field);
+  }
+  Value callService(ServiceField field, ArrayRef<Value> arguments,
+                    ArrayRef<Type> types, Type result) {
     SmallVector<Value> operands{service(field), loadPointer(call, Context)};
     operands.append(arguments.begin(), arguments.end());
     SmallVector<Type> all{pointer};
     all.append(types.begin(), types.end());
-    auto type = LLVM::LLVMFunctionType::get(result ? result : LLVM::LLVMVoidType::get(b.getContext()), all);
+    auto type = LLVM::LLVMFunctionType::get(
+        result ? result : LLVM::LLVMVoidType::get(b.getContext()), all);
     auto made = LLVM::CallOp::create(b, loc, type, operands);
     return result ? made.getResult() : Value();
   }
-  Value toI64(Value index) { return arith::IndexCastOp::create(b, loc, b.getI64Type(), index); }
+  Value toI64(Value index) {
+    return arith::IndexCastOp::create(b, loc, b.getI64Type(), index);
+  }
 
   Value asBuffer(MemRefType type, Value data, ArrayRef<Value> sizes);
   SmallVector<Value> allSizes(MemRefType type, ValueRange dynamic);
@@ -79,7 +98,8 @@ private:
 };
 
 /// A memref of identity layout over `data`; sizes are i64.
-Value EntryLowering::asBuffer(MemRefType type, Value data, ArrayRef<Value> sizes) {
+Value EntryLowering::asBuffer(MemRefType type, Value data,
+                              ArrayRef<Value> sizes) {
   Type structType = converter.convertType(type);
   auto descriptor = MemRefDescriptor::poison(b, loc, structType);
   descriptor.setAllocatedPtr(b, loc, data);
@@ -97,16 +117,20 @@ Value EntryLowering::asBuffer(MemRefType type, Value data, ArrayRef<Value> sizes
 }
 
 /// Every size as i64; `dynamic` are the index values of the dynamic ones.
-SmallVector<Value> EntryLowering::allSizes(MemRefType type, ValueRange dynamic) {
+SmallVector<Value> EntryLowering::allSizes(MemRefType type,
+                                           ValueRange dynamic) {
   SmallVector<Value> sizes;
   unsigned next = 0;
   for (int64_t size : type.getShape())
-    sizes.push_back(ShapedType::isDynamic(size) ? toI64(dynamic[next++]) : i64(size));
+    sizes.push_back(ShapedType::isDynamic(size) ? toI64(dynamic[next++])
+                                                : i64(size));
   return sizes;
 }
 
 Value EntryLowering::bytesOf(MemRefType type, ArrayRef<Value> sizes) {
-  Value bytes = i64(DataLayout::closest(main).getTypeSize(type.getElementType()).getFixedValue());
+  Value bytes = i64(DataLayout::closest(main)
+                        .getTypeSize(type.getElementType())
+                        .getFixedValue());
   for (Value size : sizes)
     bytes = LLVM::MulOp::create(b, loc, bytes, size);
   return bytes;
@@ -126,9 +150,12 @@ void EntryLowering::lowerArguments() {
     SmallVector<Value> sizes;
     for (int64_t i = 0; i < type.getRank(); ++i, ++position)
       sizes.push_back(type.isDynamicDim(i)
-                          ? Value(LLVM::LoadOp::create(b, loc, b.getI64Type(), element(dims, b.getI64Type(), position)))
+                          ? Value(LLVM::LoadOp::create(
+                                b, loc, b.getI64Type(),
+                                element(dims, b.getI64Type(), position)))
                           : i64(type.getDimSize(i)));
-    argument.replaceAllUsesWith(asBuffer(type, loadPointer(inputs, number), sizes));
+    argument.replaceAllUsesWith(
+        asBuffer(type, loadPointer(inputs, number), sizes));
   }
   entry.eraseArguments(0, arguments.size());
 }
@@ -150,7 +177,8 @@ void EntryLowering::lowerOutput(OutputOp op) {
   auto type = cast<MemRefType>(op.getBuffer().getType());
   SmallVector<Value> sizes = allSizes(type, op.getSizes());
   int64_t index = op.getIndex();
-  Value dims = element(loadPointer(call, OutputDims), b.getI64Type(), firstOutputDim[index]);
+  Value dims = element(loadPointer(call, OutputDims), b.getI64Type(),
+                       firstOutputDim[index]);
   for (auto [i, size] : llvm::enumerate(sizes))
     LLVM::StoreOp::create(b, loc, size, element(dims, b.getI64Type(), i));
   Value slot = element(loadPointer(call, Outputs), pointer, index);
@@ -161,13 +189,16 @@ void EntryLowering::lowerOutput(OutputOp op) {
   Block *rest = before->splitBlock(b.getInsertionPoint());
   Value data = rest->addArgument(pointer, loc);
   Block *ask = b.createBlock(rest);
-  Value asked = callService(AllocOutput, {i32(index), dims}, {b.getI32Type(), pointer}, pointer);
+  Value asked = callService(AllocOutput, {i32(index), dims},
+                            {b.getI32Type(), pointer}, pointer);
   LLVM::StoreOp::create(b, loc, asked, slot);
-  Value some = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, bytesOf(type, sizes), i64(0));
+  Value some = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne,
+                                    bytesOf(type, sizes), i64(0));
   endRunIf(LLVM::AndOp::create(b, loc, isNull(asked), some));
   cf::BranchOp::create(b, loc, rest, asked);
   b.setInsertionPointToEnd(before);
-  cf::CondBranchOp::create(b, loc, missing, ask, ValueRange(), rest, ValueRange(given));
+  cf::CondBranchOp::create(b, loc, missing, ask, ValueRange(), rest,
+                           ValueRange(given));
   b.setInsertionPoint(op);
   op.replaceAllUsesWith(asBuffer(type, data, sizes));
   op->erase();
@@ -176,7 +207,8 @@ void EntryLowering::lowerOutput(OutputOp op) {
 void EntryLowering::lowerArena(ArenaOp op) {
   b.setInsertionPoint(op);
   loc = op.getLoc();
-  Value buffer = asBuffer(cast<MemRefType>(op.getBuffer().getType()), loadPointer(call, Scratch), {toI64(op.getBytes())});
+  Value buffer = asBuffer(cast<MemRefType>(op.getBuffer().getType()),
+                          loadPointer(call, Scratch), {toI64(op.getBytes())});
   op.replaceAllUsesWith(buffer);
   op->erase();
 }
@@ -188,7 +220,8 @@ void EntryLowering::lowerScratch(ScratchOp op) {
   SmallVector<Value> sizes = allSizes(type, op.getSizes());
   Value bytes = bytesOf(type, sizes);
   Value data = callService(AllocScratch, {bytes}, {b.getI64Type()}, pointer);
-  Value some = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, bytes, i64(0));
+  Value some =
+      LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, bytes, i64(0));
   endRunIf(LLVM::AndOp::create(b, loc, isNull(data), some));
   op.replaceAllUsesWith(asBuffer(type, data, sizes));
   op->erase();
@@ -201,7 +234,8 @@ void EntryLowering::lowerCheck(CheckOp op) {
   Block *before = b.getInsertionBlock();
   Block *rest = before->splitBlock(op);
   Block *fails = b.createBlock(rest);
-  callService(Fail, {i32(number ? number.getInt() : 0)}, {b.getI32Type()}, Type());
+  callService(Fail, {i32(number ? number.getInt() : 0)}, {b.getI32Type()},
+              Type());
   LLVM::StoreOp::create(b, loc, i32(1), status);
   cf::BranchOp::create(b, loc, rest);
   b.setInsertionPointToEnd(before);
@@ -211,12 +245,16 @@ void EntryLowering::lowerCheck(CheckOp op) {
 
 LogicalResult EntryLowering::run() {
   for (Type type : main.getArgumentTypes())
-    if (auto memref = dyn_cast<MemRefType>(type); !memref || !memref.getLayout().isIdentity())
-      return main.emitError("lnn-lower-entry needs arguments of identity layout, found ") << type;
+    if (auto memref = dyn_cast<MemRefType>(type);
+        !memref || !memref.getLayout().isIdentity())
+      return main.emitError(
+                 "lnn-lower-entry needs arguments of identity layout, found ")
+             << type;
   int64_t position = 0;
   for (Attribute output : main->getAttrOfType<ArrayAttr>("lnn.outputs")) {
     firstOutputDim.push_back(position);
-    position += cast<DictionaryAttr>(output).getAs<DenseI64ArrayAttr>("dims").size();
+    position +=
+        cast<DictionaryAttr>(output).getAs<DenseI64ArrayAttr>("dims").size();
   }
   lowerArguments();
   SmallVector<Operation *> ops;
@@ -237,7 +275,8 @@ LogicalResult EntryLowering::run() {
       lowerCheck(check);
     } else {
       b.setInsertionPoint(op);
-      op->setOperands(Value(LLVM::LoadOp::create(b, op->getLoc(), b.getI32Type(), status)));
+      op->setOperands(
+          Value(LLVM::LoadOp::create(b, op->getLoc(), b.getI32Type(), status)));
     }
   }
   main.setType(b.getFunctionType({pointer}, {b.getI32Type()}));
@@ -248,13 +287,16 @@ struct LowerEntryPass : impl::LnnLowerEntryPassBase<LowerEntryPass> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto main = module.lookupSymbol<func::FuncOp>("main");
-    if (!main || !main->hasAttr("lnn.outputs") || !main->hasAttr("lnn.messages")) {
-      module.emitError("lnn-lower-entry needs a @main that lnn-outline-sizes has seen");
+    if (!main || !main->hasAttr("lnn.outputs") ||
+        !main->hasAttr("lnn.messages")) {
+      module.emitError(
+          "lnn-lower-entry needs a @main that lnn-outline-sizes has seen");
       return signalPassFailure();
     }
     if (failed(EntryLowering(main).run()))
       return signalPassFailure();
-    for (StringRef key : {"lnn.inputs", "lnn.outputs", "lnn.symbols", "lnn.messages"}) {
+    for (StringRef key :
+         {"lnn.inputs", "lnn.outputs", "lnn.symbols", "lnn.messages"}) {
       module->setAttr(key, main->getAttr(key));
       main->removeAttr(key);
     }

@@ -1,7 +1,7 @@
 //===- Pipeline.cpp - from models to the LLVM dialect ---------------------===//
-#include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/Codegen/Passes.h"
 #include "lnn/Conversion/Passes.h"
+#include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/Transforms/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -44,7 +44,8 @@ static void buildBufferStage(OpPassManager &pm) {
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.allowReturnAllocsFromLoops = true;
-  options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  options.functionBoundaryTypeConversion =
+      bufferization::LayoutMapOption::IdentityLayoutMap;
   pm.addPass(bufferization::createOneShotBufferizePass(options));
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createLnnForwardOutputsPass());
@@ -83,7 +84,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createLnnAttachCpuPass(attach));
   unsigned lanes = options.lanes;
   if (!lanes) {
-    llvm::Expected<CpuTarget> target = CpuTarget::get(options.cpu, options.features);
+    llvm::Expected<CpuTarget> target =
+        CpuTarget::get(options.cpu, options.features);
     if (target)
       lanes = target->lanes();
     else
@@ -96,9 +98,10 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
 }
 
 void registerCpuPipeline() {
-  PassPipelineRegistration<CpuPipelineOptions>("lnn-cpu-pipeline",
-                                               "lower a model, at any level, to the LLVM dialect for a CPU",
-                                               buildCpuPipeline);
+  PassPipelineRegistration<CpuPipelineOptions>(
+      "lnn-cpu-pipeline",
+      "lower a model, at any level, to the LLVM dialect for a CPU",
+      buildCpuPipeline);
 }
 
 } // namespace lnn

@@ -31,9 +31,15 @@ void registerCpuTranslations() {
           registerLLVMDialectTranslation(registry);
         });
   };
-  add("emit-llvm", "print optimized LLVM IR of a module that lnn-cpu-pipeline lowered", EmitKind::LLVM);
-  add("emit-assembly", "print assembly of a module that lnn-cpu-pipeline lowered", EmitKind::Assembly);
-  add("emit-object", "write a relocatable object of a module that lnn-cpu-pipeline lowered", EmitKind::Object);
+  add("emit-llvm",
+      "print optimized LLVM IR of a module that lnn-cpu-pipeline lowered",
+      EmitKind::LLVM);
+  add("emit-assembly",
+      "print assembly of a module that lnn-cpu-pipeline lowered",
+      EmitKind::Assembly);
+  add("emit-object",
+      "write a relocatable object of a module that lnn-cpu-pipeline lowered",
+      EmitKind::Object);
 }
 
 } // namespace lnn

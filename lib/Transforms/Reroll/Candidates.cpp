@@ -20,7 +20,8 @@ static bool worthwhile(int period, int trip) {
 /// Distances between nodes of equal label that are frequent enough, ascending.
 SmallVector<int> Reroller::periods() const {
   constexpr int depth = 4; // a body may hold that many nodes of each label
-  std::vector<std::array<int, depth>> last(graph.labels.size(), {-1, -1, -1, -1});
+  std::vector<std::array<int, depth>> last(graph.labels.size(),
+                                           {-1, -1, -1, -1});
   std::vector<int> count(graph.order.size() + 1, 0);
   for (int i = 0, e = graph.order.size(); i < e; ++i) {
     auto &seen = last[labelAt(i)];
@@ -39,22 +40,26 @@ SmallVector<int> Reroller::periods() const {
 
 uint64_t Reroller::hashOf(Interval interval) const {
   llvm::hash_code hash = llvm::hash_combine(interval.period, interval.length());
-  for (int i = interval.begin; i < interval.begin + interval.period; ++i) // the rest repeats them
+  for (int i = interval.begin; i < interval.begin + interval.period;
+       ++i) // the rest repeats them
     hash = llvm::hash_combine(hash, labelAt(i));
   return hash;
 }
 
-/// Counts the values that cross a cut near the middle of the interval, by the cut's phase.
+/// Counts the values that cross a cut near the middle of the interval, by the
+/// cut's phase.
 void Reroller::countCrossing(Interval interval) {
   int period = interval.period, trip = interval.length() / period;
   int middle = interval.begin + (trip > 2 ? trip / 2 : 1) * period;
   crossing.assign(period + 1, 0);
-  for (int i = std::max(0, middle - period); i < std::min<int>(graph.order.size(), middle + period); ++i) {
+  for (int i = std::max(0, middle - period);
+       i < std::min<int>(graph.order.size(), middle + period); ++i) {
     int lastUse = -1;
     for (Graph::Use use : graph.usesOf(graph.order[i]))
       if (use.user >= 0 && graph.position[use.user] < interval.end)
         lastUse = std::max(lastUse, graph.position[use.user]);
-    int low = std::max(i + 1, middle), high = std::min(lastUse, middle + period - 1);
+    int low = std::max(i + 1, middle),
+        high = std::min(lastUse, middle + period - 1);
     if (low <= high) {
       ++crossing[low - middle];
       --crossing[high - middle + 1];
@@ -64,19 +69,23 @@ void Reroller::countCrossing(Interval interval) {
     crossing[i] += crossing[i - 1];
 }
 
-/// The place to cut at: where most iterations are found, then the fewest states; -1 where none is.
+/// The place to cut at: where most iterations are found, then the fewest
+/// states; -1 where none is.
 int Reroller::bestPhase(Interval interval) {
   constexpr int maxTries = 16;
   countCrossing(interval);
   int period = interval.period;
   SmallVector<int> phases = llvm::to_vector(llvm::seq(0, period));
-  llvm::sort(phases, [&](int a, int b) { return std::pair(crossing[a], a) < std::pair(crossing[b], b); });
+  llvm::sort(phases, [&](int a, int b) {
+    return std::pair(crossing[a], a) < std::pair(crossing[b], b);
+  });
   int best = -1;
   std::pair<int, int> bestRank;
   if (int(phases.size()) > maxTries)
     phases.resize(maxTries);
   for (int phase : phases) {
-    int start = interval.begin + phase, blocks = (interval.end - start) / period;
+    int start = interval.begin + phase,
+        blocks = (interval.end - start) / period;
     if (blocks < 2)
       continue;
     // What the front gains is found with the first blocks alone.
@@ -111,16 +120,20 @@ std::optional<Run> Reroller::bestRun(Interval interval) {
 
 void Reroller::remark(const Run &run) const {
   emitRemark(graph.nodes[run.model(run.states[0].place)].loc)
-      << "a loop of " << run.trip() << " iterations, " << run.places() << " nodes, " << run.states.size() << " states";
+      << "a loop of " << run.trip() << " iterations, " << run.places()
+      << " nodes, " << run.states.size() << " states";
 }
 
-/// Collapses what is found in the interval; returns how much of its end is done.
+/// Collapses what is found in the interval; returns how much of its end is
+/// done.
 int Reroller::searchInterval(Interval interval, unsigned &made) {
   constexpr int maxMultiple = 8;
-  for (int m = 1; m <= maxMultiple && 2 * m * interval.period <= interval.length(); ++m) {
+  for (int m = 1;
+       m <= maxMultiple && 2 * m * interval.period <= interval.length(); ++m) {
     Interval wider{interval.begin, interval.end, m * interval.period};
     std::optional<Run> run = bestRun(wider);
-    if (!run || !matcher.complete(*run) || !worthwhile(run->places(), run->trip()))
+    if (!run || !matcher.complete(*run) ||
+        !worthwhile(run->places(), run->trip()))
       continue;
     int first = interval.end;
     for (auto &iteration : run->backward)
@@ -146,7 +159,9 @@ unsigned Reroller::search(int period) {
     while (i + period < n && labelAt(i) == labelAt(i + period))
       ++i;
     Interval interval{begin, i + period, period};
-    for (int tries = 0; tries < 64 && i > begin && worthwhile(period, interval.length() / period); ++tries)
+    for (int tries = 0; tries < 64 && i > begin &&
+                        worthwhile(period, interval.length() / period);
+         ++tries)
       interval.end = searchInterval(interval, made);
     i = std::max(i, begin + 1);
   }

@@ -12,7 +12,8 @@ static RankedTensorType without(RankedTensorType type, int64_t axis) {
   return RankedTensorType::get(shape, type.getElementType());
 }
 
-static RankedTensorType with(RankedTensorType type, int64_t axis, int64_t size) {
+static RankedTensorType with(RankedTensorType type, int64_t axis,
+                             int64_t size) {
   SmallVector<int64_t> shape(type.getShape());
   shape.insert(shape.begin() + axis, size);
   return RankedTensorType::get(shape, type.getElementType());
@@ -24,12 +25,14 @@ static ElementsAttr stack(ArrayRef<DenseElementsAttr> parts) {
   SmallVector<Attribute> values;
   for (DenseElementsAttr part : parts)
     llvm::append_range(values, part.getValues<Attribute>());
-  return cast<ElementsAttr>(DenseElementsAttr::get(with(type, 0, parts.size()), values));
+  return cast<ElementsAttr>(
+      DenseElementsAttr::get(with(type, 0, parts.size()), values));
 }
 
 namespace {
 
-/// A place that takes one slice of one outer tensor in each iteration, at indices start, start + step, ...
+/// A place that takes one slice of one outer tensor in each iteration, at
+/// indices start, start + step, ...
 struct RunningSlice {
   Ref data;
   int64_t axis = 0, start = 0, step = 0;
@@ -48,7 +51,8 @@ struct Output {
 class Collapser {
 public:
   Collapser(Graph &graph, const Run &run, llvm::function_ref<bool(int)> inRun)
-      : graph(graph), run(run), inRun(inRun), body(std::make_shared<Body>()), trip(run.trip()) {}
+      : graph(graph), run(run), inRun(inRun), body(std::make_shared<Body>()),
+        trip(run.trip()) {}
   bool rewrite();
 
 private:
@@ -63,9 +67,11 @@ private:
   std::vector<std::optional<BodyRef>> built; // by place
   SmallVector<Output> outputs;
   SmallVector<std::pair<int, Ref>> lastStates; // state, value that it replaces
-  int64_t extracted = 0;                       // values that are read one by one
+  int64_t extracted = 0; // values that are read one by one
 
-  const Label &labelAt(int place) const { return graph.labelOf(run.model(place)); }
+  const Label &labelAt(int place) const {
+    return graph.labelOf(run.model(place));
+  }
   Location locAt(int place) const { return graph.nodes[run.model(place)].loc; }
   Ref operandAt(int iteration, int place, unsigned q) const {
     int id = run.node(iteration, place);
@@ -77,7 +83,9 @@ private:
   void findOutputs();
   void findOutput(int place, int res);
   bool joins(Output &out, int joiner) const;
-  bool isUsed(Graph::Use use, int res) const { return (use.user < 0 || !inRun(use.user)) && graph.usedBy(use).res == res; }
+  bool isUsed(Graph::Use use, int res) const {
+    return (use.user < 0 || !inRun(use.user)) && graph.usedBy(use).res == res;
+  }
   // The body.
   BodyRef invariant(Ref ref);
   BodyRef slice(Ref data, int64_t axis, bool reverse);
@@ -104,12 +112,14 @@ private:
 // What the rest of the graph reads
 //===----------------------------------------------------------------------===//
 
-/// True where the joiner takes the values of all iterations in order, each once.
+/// True where the joiner takes the values of all iterations in order, each
+/// once.
 bool Collapser::joins(Output &out, int joiner) const {
   const Node &node = graph.nodes[joiner];
   const Label &label = graph.labelOf(joiner);
   auto type = dyn_cast<RankedTensorType>(labelAt(out.place).types[out.res]);
-  if (!label.is("Concat") || graph.collapsed[joiner] || !type || int(node.operands.size()) < trip)
+  if (!label.is("Concat") || graph.collapsed[joiner] || !type ||
+      int(node.operands.size()) < trip)
     return false;
   auto axisAttr = label.attrs.getAs<IntegerAttr>("axis");
   out.axis = axisAttr ? axisAttr.getInt() : 0;
@@ -123,7 +133,8 @@ bool Collapser::joins(Output &out, int joiner) const {
     if (run.node(i, out.place) < 0 || llvm::count(node.operands, value(i)) != 1)
       return false;
   Ref first = value(0), last = value(trip - 1);
-  auto begin = llvm::find_if(node.operands, [&](Ref ref) { return ref == first || ref == last; });
+  auto begin = llvm::find_if(
+      node.operands, [&](Ref ref) { return ref == first || ref == last; });
   out.first = begin - node.operands.begin();
   out.reverse = *begin == last;
   if (out.first + trip > node.operands.size())
@@ -138,10 +149,13 @@ bool Collapser::joins(Output &out, int joiner) const {
 void Collapser::findOutput(int place, int res) {
   int joiner = -1, single = 0;
   int last = run.node(trip - 1, place);
-  // The one Concat that the middle iteration's value goes to, if there is one, may be the one for all.
+  // The one Concat that the middle iteration's value goes to, if there is one,
+  // may be the one for all.
   int middle = run.node(trip / 2, place);
-  for (Graph::Use use : middle < 0 ? ArrayRef<Graph::Use>() : graph.usesOf(middle))
-    if (joiner < 0 && use.user >= 0 && isUsed(use, res) && graph.labelOf(use.user).is("Concat"))
+  for (Graph::Use use :
+       middle < 0 ? ArrayRef<Graph::Use>() : graph.usesOf(middle))
+    if (joiner < 0 && use.user >= 0 && isUsed(use, res) &&
+        graph.labelOf(use.user).is("Concat"))
       joiner = use.user;
   Output out{place, res};
   if (joiner >= 0 && !joins(out, joiner))
@@ -195,13 +209,16 @@ BodyRef Collapser::slice(Ref data, int64_t axis, bool reverse) {
     slices.push_back(data);
     body->inAxes.push_back(axis);
     body->inReverse.push_back(reverse);
-    body->sliceTypes.push_back(without(cast<RankedTensorType>(graph.typeOf(data)), axis));
+    body->sliceTypes.push_back(
+        without(cast<RankedTensorType>(graph.typeOf(data)), axis));
   }
   return it->second;
 }
 
-/// A scanned operand's constant in each iteration. Where the node is missing nothing reads it: any will do.
-std::optional<SmallVector<Ref>> Collapser::constantsOf(int place, unsigned q) const {
+/// A scanned operand's constant in each iteration. Where the node is missing
+/// nothing reads it: any will do.
+std::optional<SmallVector<Ref>> Collapser::constantsOf(int place,
+                                                       unsigned q) const {
   SmallVector<Ref> refs(trip);
   Ref some;
   for (int i = 0; i < trip; ++i) {
@@ -233,15 +250,18 @@ std::optional<BodyRef> Collapser::scanned(int place, unsigned q) {
 }
 
 /// A scanned or invariant operand's one integer in each iteration.
-std::optional<SmallVector<int64_t>> Collapser::integersOf(int place, unsigned q) const {
+std::optional<SmallVector<int64_t>> Collapser::integersOf(int place,
+                                                          unsigned q) const {
   const OperandClass &cls = run.classes[place][q];
   SmallVector<int64_t> values;
   if (cls.kind != OperandClass::Invariant && cls.kind != OperandClass::Scanned)
     return std::nullopt;
   for (int i = 0; i < trip; ++i) {
-    Ref ref = cls.kind == OperandClass::Invariant ? cls.value : operandAt(i, place, q);
+    Ref ref = cls.kind == OperandClass::Invariant ? cls.value
+                                                  : operandAt(i, place, q);
     // A missing first or last one goes on as its neighbours do.
-    std::optional<int64_t> value = ref.id < 0 ? std::optional<int64_t>(INT64_MIN) : graph.integerOf(ref);
+    std::optional<int64_t> value =
+        ref.id < 0 ? std::optional<int64_t>(INT64_MIN) : graph.integerOf(ref);
     if (!value)
       return std::nullopt;
     values.push_back(*value);
@@ -258,8 +278,10 @@ std::optional<SmallVector<int64_t>> Collapser::integersOf(int place, unsigned q)
 std::optional<RunningSlice> Collapser::runningSlice(int place) const {
   const Label &label = labelAt(place);
   auto &classes = run.classes[place];
-  bool gather = label.is("Gather") && classes.size() == 2, slicing = label.is("Slice") && classes.size() >= 3;
-  if ((!gather && !slicing) || classes[0].kind != OperandClass::Invariant || classes[1].kind != OperandClass::Scanned)
+  bool gather = label.is("Gather") && classes.size() == 2,
+       slicing = label.is("Slice") && classes.size() >= 3;
+  if ((!gather && !slicing) || classes[0].kind != OperandClass::Invariant ||
+      classes[1].kind != OperandClass::Scanned)
     return std::nullopt;
   auto type = dyn_cast<RankedTensorType>(graph.typeOf(classes[0].value));
   if (!type)
@@ -272,14 +294,19 @@ std::optional<RunningSlice> Collapser::runningSlice(int place) const {
   if (gather) {
     auto axis = label.attrs.getAs<IntegerAttr>("axis");
     slice.axis = axis ? axis.getInt() : 0;
-    int64_t rank = cast<RankedTensorType>(label.types[0]).getRank() - type.getRank() + 1;
+    int64_t rank =
+        cast<RankedTensorType>(label.types[0]).getRank() - type.getRank() + 1;
     if (rank > 1)
       return std::nullopt;
     slice.keepsAxis = rank == 1;
   } else {
-    auto to = integersOf(place, 2), axis = classes.size() > 3 ? integersOf(place, 3) : SmallVector<int64_t>(trip, 0),
-         stride = classes.size() > 4 ? integersOf(place, 4) : SmallVector<int64_t>(trip, 1);
-    if (!to || !axis || !stride || !llvm::all_equal(*axis) || (*stride)[0] != 1 || !llvm::all_equal(*stride))
+    auto to = integersOf(place, 2),
+         axis = classes.size() > 3 ? integersOf(place, 3)
+                                   : SmallVector<int64_t>(trip, 0),
+         stride = classes.size() > 4 ? integersOf(place, 4)
+                                     : SmallVector<int64_t>(trip, 1);
+    if (!to || !axis || !stride || !llvm::all_equal(*axis) ||
+        (*stride)[0] != 1 || !llvm::all_equal(*stride))
       return std::nullopt;
     slice.axis = (*axis)[0];
     for (auto [a, b] : llvm::zip(*at, *to))
@@ -288,7 +315,8 @@ std::optional<RunningSlice> Collapser::runningSlice(int place) const {
     slice.keepsAxis = true;
   }
   slice.axis += slice.axis < 0 ? type.getRank() : 0;
-  if (slice.axis < 0 || slice.axis >= type.getRank() || type.isDynamicDim(slice.axis))
+  if (slice.axis < 0 || slice.axis >= type.getRank() ||
+      type.isDynamicDim(slice.axis))
     return std::nullopt;
   int64_t size = type.getDimSize(slice.axis);
   for (int64_t &i : *at) {
@@ -308,15 +336,17 @@ bool Collapser::buildSlice(int place, const RunningSlice &running) {
   auto type = cast<RankedTensorType>(graph.typeOf(running.data));
   Ref data = running.data;
   int64_t last = running.start + running.step * (trip - 1);
-  int64_t low = std::min(running.start, last), high = std::max(running.start, last), stride = std::abs(running.step);
+  int64_t low = std::min(running.start, last),
+          high = std::max(running.start, last), stride = std::abs(running.step);
   if (trip != type.getDimSize(running.axis)) {
     SmallVector<int64_t> shape(type.getShape());
     shape[running.axis] = trip;
     auto part = RankedTensorType::get(shape, type.getElementType());
-    data = graph.make("Slice",
-                      {data, graph.integers({low}), graph.integers({high + 1}), graph.integers({running.axis}),
-                       graph.integers({stride})},
-                      part, graph.freshShape(part), locAt(place));
+    data =
+        graph.make("Slice",
+                   {data, graph.integers({low}), graph.integers({high + 1}),
+                    graph.integers({running.axis}), graph.integers({stride})},
+                   part, graph.freshShape(part), locAt(place));
   }
   BodyRef ref = slice(data, running.axis, running.step < 0);
   if (running.keepsAxis) {
@@ -329,7 +359,8 @@ bool Collapser::buildSlice(int place, const RunningSlice &running) {
     label.shapes = labelAt(place).shapes;
     Location loc = locAt(place);
     BodyRef axesRef = invariant(axes);
-    body->nodes.push_back({graph.intern(std::move(label), 2, 0), loc, {ref, axesRef}});
+    body->nodes.push_back(
+        {graph.intern(std::move(label), 2, 0), loc, {ref, axesRef}});
     ref = {BodyRef::Internal, int(body->nodes.size()) - 1, 0};
   }
   built[place] = ref;
@@ -340,24 +371,30 @@ bool Collapser::buildSlice(int place, const RunningSlice &running) {
 bool Collapser::buildGatherOfSlice(int place) {
   auto &classes = run.classes[place];
   auto from = integersOf(place, 1), to = integersOf(place, 2);
-  auto axis = classes.size() > 3 ? integersOf(place, 3) : SmallVector<int64_t>(trip, 0),
-       stride = classes.size() > 4 ? integersOf(place, 4) : SmallVector<int64_t>(trip, 1);
+  auto axis = classes.size() > 3 ? integersOf(place, 3)
+                                 : SmallVector<int64_t>(trip, 0),
+       stride = classes.size() > 4 ? integersOf(place, 4)
+                                   : SmallVector<int64_t>(trip, 1);
   const OperandClass &data = classes[0];
   auto result = dyn_cast<RankedTensorType>(labelAt(place).types[0]);
-  if (!from || !to || !axis || !stride || !result || !llvm::all_equal(*axis) || !llvm::all_equal(*stride) ||
-      (*stride)[0] < 1)
+  if (!from || !to || !axis || !stride || !result || !llvm::all_equal(*axis) ||
+      !llvm::all_equal(*stride) || (*stride)[0] < 1)
     return false;
-  Type dataType = data.kind == OperandClass::Invariant ? graph.typeOf(data.value)
-                  : data.kind == OperandClass::Carried ? graph.typeOf(run.states[data.id].init)
-                                                       : labelAt(data.id).types[data.res];
+  Type dataType = data.kind == OperandClass::Invariant
+                      ? graph.typeOf(data.value)
+                  : data.kind == OperandClass::Carried
+                      ? graph.typeOf(run.states[data.id].init)
+                      : labelAt(data.id).types[data.res];
   auto type = dyn_cast<RankedTensorType>(dataType);
   int64_t at = (*axis)[0] < 0 ? (*axis)[0] + result.getRank() : (*axis)[0];
-  if (!type || at < 0 || at >= type.getRank() || type.isDynamicDim(at) || result.isDynamicDim(at))
+  if (!type || at < 0 || at >= type.getRank() || type.isDynamicDim(at) ||
+      result.isDynamicDim(at))
     return false;
   int64_t size = type.getDimSize(at), length = result.getDimSize(at);
   SmallVector<int64_t> indices;
   for (int64_t start : *from) {
-    start = std::min(std::max<int64_t>(start < 0 ? start + size : start, 0), size);
+    start =
+        std::min(std::max<int64_t>(start < 0 ? start + size : start, 0), size);
     for (int64_t k = 0; k < length; ++k) {
       indices.push_back(start + k * (*stride)[0]);
       if (indices.back() >= size)
@@ -365,7 +402,8 @@ bool Collapser::buildGatherOfSlice(int place) {
     }
   }
   Type i64 = IntegerType::get(graph.getContext(), 64);
-  auto attr = DenseElementsAttr::get(RankedTensorType::get({trip, length}, i64), ArrayRef<int64_t>(indices));
+  auto attr = DenseElementsAttr::get(RankedTensorType::get({trip, length}, i64),
+                                     ArrayRef<int64_t>(indices));
   std::optional<BodyRef> whole = operand(place, 0);
   if (!whole)
     return false;
@@ -374,11 +412,14 @@ bool Collapser::buildGatherOfSlice(int place) {
   label.type = StringAttr::get(graph.getContext(), "Gather");
   label.opset = graph.opset;
   label.attrs = DictionaryAttr::get(
-      graph.getContext(), NamedAttribute(StringAttr::get(graph.getContext(), "axis"), IntegerAttr::get(i64, at)));
+      graph.getContext(),
+      NamedAttribute(StringAttr::get(graph.getContext(), "axis"),
+                     IntegerAttr::get(i64, at)));
   label.types = labelAt(place).types;
   label.shapes = labelAt(place).shapes;
   Location loc = locAt(place);
-  body->nodes.push_back({graph.intern(std::move(label), 2, 0), loc, {*whole, index}});
+  body->nodes.push_back(
+      {graph.intern(std::move(label), 2, 0), loc, {*whole, index}});
   built[place] = BodyRef{BodyRef::Internal, int(body->nodes.size()) - 1, 0};
   return true;
 }
@@ -393,10 +434,14 @@ BodyRef Collapser::valueOf(int place, int res) const {
 std::optional<BodyRef> Collapser::operand(int place, unsigned q) {
   const OperandClass &cls = run.classes[place][q];
   switch (cls.kind) {
-  case OperandClass::Internal: return valueOf(cls.id, cls.res);
-  case OperandClass::Carried: return BodyRef{BodyRef::State, cls.id, 0};
-  case OperandClass::Invariant: return invariant(cls.value);
-  case OperandClass::Scanned: return scanned(place, q);
+  case OperandClass::Internal:
+    return valueOf(cls.id, cls.res);
+  case OperandClass::Carried:
+    return BodyRef{BodyRef::State, cls.id, 0};
+  case OperandClass::Invariant:
+    return invariant(cls.value);
+  case OperandClass::Scanned:
+    return scanned(place, q);
   }
   return std::nullopt;
 }
@@ -422,7 +467,8 @@ bool Collapser::buildPlace(int place) {
   return true;
 }
 
-/// Builds a place and all that it needs, operands left to right: an order that equal bodies share.
+/// Builds a place and all that it needs, operands left to right: an order that
+/// equal bodies share.
 bool Collapser::build(int root) {
   SmallVector<std::pair<int, unsigned>> stack{{root, 0}};
   while (!stack.empty()) {
@@ -445,14 +491,17 @@ bool Collapser::build(int root) {
   return true;
 }
 
-/// Where the output is an Unsqueeze at the axis along which it is joined: what it takes.
+/// Where the output is an Unsqueeze at the axis along which it is joined: what
+/// it takes.
 std::optional<BodyRef> Collapser::squeezed(const Output &out) const {
   const Label &label = labelAt(out.place);
-  if (out.joiner < 0 || !label.is("Unsqueeze") || run.classes[out.place].size() != 2)
+  if (out.joiner < 0 || !label.is("Unsqueeze") ||
+      run.classes[out.place].size() != 2)
     return std::nullopt;
   auto axes = integersOf(out.place, 1);
   int64_t rank = cast<RankedTensorType>(label.types[0]).getRank();
-  if (!axes || !llvm::all_equal(*axes) || (*axes)[0] + ((*axes)[0] < 0 ? rank : 0) != out.axis)
+  if (!axes || !llvm::all_equal(*axes) ||
+      (*axes)[0] + ((*axes)[0] < 0 ? rank : 0) != out.axis)
     return std::nullopt;
   const OperandClass &data = run.classes[out.place][0];
   if (data.kind == OperandClass::Internal)
@@ -509,9 +558,11 @@ int Collapser::makeNode() {
     body->outAxes.push_back(axis);
     body->outReverse.push_back(scan && out.reverse);
     label.types.push_back(stacked);
-    label.shapes.push_back(stacked.hasStaticShape()
-                               ? graph.shapeId(stacked)
-                               : graph.shapeId(stacked, {uintptr_t(shape), uintptr_t(axis), uintptr_t(bool(inner))}));
+    label.shapes.push_back(
+        stacked.hasStaticShape()
+            ? graph.shapeId(stacked)
+            : graph.shapeId(stacked, {uintptr_t(shape), uintptr_t(axis),
+                                      uintptr_t(bool(inner))}));
   }
   label.loop = body;
   node.label = graph.intern(std::move(label), node.operands.size(), 0);
@@ -526,28 +577,37 @@ Ref Collapser::joined(const Output &out, Ref stacked, bool isSqueezed) {
   SmallVector<int64_t> shape(step.getShape());
   shape[out.axis] *= trip;
   auto type = RankedTensorType::get(shape, step.getElementType());
-  int shapeId = int(graph.nodes[out.joiner].operands.size()) == trip ? graph.labelOf(out.joiner).shapes[0]
-                                                                     : graph.freshShape(type);
+  int shapeId = int(graph.nodes[out.joiner].operands.size()) == trip
+                    ? graph.labelOf(out.joiner).shapes[0]
+                    : graph.freshShape(type);
   bool scan = body->slices();
   auto current = cast<RankedTensorType>(graph.typeOf(stacked));
   if (!scan && out.reverse)
-    stacked = graph.make("Slice",
-                         {stacked, graph.integers({-1}), graph.integers({INT64_MIN}), graph.integers({0}),
-                          graph.integers({-1})},
-                         current, graph.freshShape(current), loc);
+    stacked =
+        graph.make("Slice",
+                   {stacked, graph.integers({-1}), graph.integers({INT64_MIN}),
+                    graph.integers({0}), graph.integers({-1})},
+                   current, graph.freshShape(current), loc);
   if (!scan && out.axis) {
-    SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(1, current.getRank()));
+    SmallVector<int64_t> order =
+        llvm::to_vector(llvm::seq<int64_t>(1, current.getRank()));
     order.insert(order.begin() + out.axis, 0);
-    SmallVector<int64_t> moved = llvm::map_to_vector(order, [&](int64_t d) { return current.getDimSize(d); });
+    SmallVector<int64_t> moved = llvm::map_to_vector(
+        order, [&](int64_t d) { return current.getDimSize(d); });
     current = RankedTensorType::get(moved, current.getElementType());
-    stacked = graph.make("Transpose", {stacked}, current, isSqueezed ? shapeId : graph.freshShape(current), loc,
-                         NamedAttribute(StringAttr::get(context, "perm"), DenseI64ArrayAttr::get(context, order)));
+    stacked =
+        graph.make("Transpose", {stacked}, current,
+                   isSqueezed ? shapeId : graph.freshShape(current), loc,
+                   NamedAttribute(StringAttr::get(context, "perm"),
+                                  DenseI64ArrayAttr::get(context, order)));
   }
   if (isSqueezed)
     return stacked;
   if (step.getDimSize(out.axis) == 1)
-    return graph.make("Squeeze", {stacked, graph.integers({out.axis + 1})}, type, shapeId, loc);
-  return graph.make("Reshape", {stacked, graph.integers(shape)}, type, shapeId, loc);
+    return graph.make("Squeeze", {stacked, graph.integers({out.axis + 1})},
+                      type, shapeId, loc);
+  return graph.make("Reshape", {stacked, graph.integers(shape)}, type, shapeId,
+                    loc);
 }
 
 void Collapser::replaceOutput(const Output &out, Ref stacked, bool isSqueezed) {
@@ -559,11 +619,12 @@ void Collapser::replaceOutput(const Output &out, Ref stacked, bool isSqueezed) {
     const Node &joiner = graph.nodes[out.joiner];
     if (int(joiner.operands.size()) > trip) {
       SmallVector<Ref> operands(joiner.operands.begin(), joiner.operands.end());
-      operands.erase(operands.begin() + out.first + 1, operands.begin() + out.first + trip);
+      operands.erase(operands.begin() + out.first + 1,
+                     operands.begin() + out.first + trip);
       operands[out.first] = whole;
       const Label label = graph.labelOf(out.joiner);
-      whole = graph.make("Concat", operands, label.types[0], label.shapes[0], joiner.loc,
-                         llvm::to_vector(label.attrs.getValue()));
+      whole = graph.make("Concat", operands, label.types[0], label.shapes[0],
+                         joiner.loc, llvm::to_vector(label.attrs.getValue()));
     }
     graph.replace({out.joiner, 0}, whole);
   }
@@ -571,20 +632,25 @@ void Collapser::replaceOutput(const Output &out, Ref stacked, bool isSqueezed) {
     int id = run.node(i, out.place);
     bool used = false;
     for (Graph::Use use : id < 0 ? ArrayRef<Graph::Use>() : graph.usesOf(id))
-      used |= isUsed(use, out.res) && (out.joiner < 0 || use.user != out.joiner);
+      used |=
+          isUsed(use, out.res) && (out.joiner < 0 || use.user != out.joiner);
     if (!used || graph.resolve({id, out.res}) != Ref{id, out.res})
       continue;
-    int64_t axis = scan ? out.axis : 0, at = scan && out.reverse ? trip - 1 - i : i;
+    int64_t axis = scan ? out.axis : 0,
+            at = scan && out.reverse ? trip - 1 - i : i;
     const Label label = labelAt(out.place);
     Location loc = graph.nodes[id].loc;
     Type type = label.types[out.res];
     if (isSqueezed)
       type = without(cast<RankedTensorType>(type), out.axis);
-    Ref one = graph.make("Gather", {stacked, graph.integers({at}, true)}, type,
-                         isSqueezed ? graph.freshShape(type) : label.shapes[out.res], loc,
-                         NamedAttribute(StringAttr::get(context, "axis"), IntegerAttr::get(i64, axis)));
+    Ref one = graph.make(
+        "Gather", {stacked, graph.integers({at}, true)}, type,
+        isSqueezed ? graph.freshShape(type) : label.shapes[out.res], loc,
+        NamedAttribute(StringAttr::get(context, "axis"),
+                       IntegerAttr::get(i64, axis)));
     if (isSqueezed)
-      one = graph.make("Unsqueeze", {one, graph.integers({out.axis})}, label.types[out.res], label.shapes[out.res], loc);
+      one = graph.make("Unsqueeze", {one, graph.integers({out.axis})},
+                       label.types[out.res], label.shapes[out.res], loc);
     graph.replace({id, out.res}, one);
   }
 }
@@ -603,7 +669,8 @@ bool Collapser::rewrite() {
   for (auto [state, value] : lastStates)
     graph.replace(value, {id, state});
   for (auto [k, out] : llvm::enumerate(outputs))
-    replaceOutput(out, {id, int(run.states.size() + k)}, squeezed(out).has_value());
+    replaceOutput(out, {id, int(run.states.size() + k)},
+                  squeezed(out).has_value());
   for (auto &iteration : run.backward)
     for (int node : iteration)
       if (node >= 0)
@@ -611,6 +678,7 @@ bool Collapser::rewrite() {
   return true;
 }
 
-bool lnn::reroll::collapse(Graph &graph, const Run &run, llvm::function_ref<bool(int)> inRun) {
+bool lnn::reroll::collapse(Graph &graph, const Run &run,
+                           llvm::function_ref<bool(int)> inRun) {
   return Collapser(graph, run, inRun).rewrite();
 }

@@ -38,18 +38,20 @@ static int firstPosition(const Graph &graph, const Run &run) {
   return first;
 }
 
-/// The latest of the run's iterations (counted backward) that the values depend on. The run's nodes stand at `first` or
-/// behind it.
+/// The latest of the run's iterations (counted backward) that the values depend
+/// on. The run's nodes stand at `first` or behind it.
 std::optional<int> Matcher::dependsOnRun(ArrayRef<Ref> values, int first) {
   std::optional<int> latest;
   llvm::DenseSet<int> seen;
   SmallVector<int> work;
   auto push = [&](Ref ref) {
     ref = graph.resolve(ref);
-    if (ref.leaf() || graph.position[ref.id] < first || !seen.insert(ref.id).second)
+    if (ref.leaf() || graph.position[ref.id] < first ||
+        !seen.insert(ref.id).second)
       return;
     if (inRun(ref.id))
-      latest = std::min(latest.value_or(iterationOf[ref.id]), iterationOf[ref.id]);
+      latest =
+          std::min(latest.value_or(iterationOf[ref.id]), iterationOf[ref.id]);
     else
       work.push_back(ref.id);
   };
@@ -96,7 +98,8 @@ struct Matcher::Addition {
   SmallVector<Ref> invariants;
 };
 
-int Matcher::addPlace(const Run &run, Addition &addition, std::vector<int> nodes) {
+int Matcher::addPlace(const Run &run, Addition &addition,
+                      std::vector<int> nodes) {
   int place = run.places() + addition.nodes.size();
   for (auto [i, id] : llvm::enumerate(nodes))
     if (id >= 0)
@@ -106,7 +109,9 @@ int Matcher::addPlace(const Run &run, Addition &addition, std::vector<int> nodes
 }
 
 /// What an operand of nodes that no iteration has yet is, over all iterations.
-std::optional<OperandClass> Matcher::classifyAll(const Run &run, Addition &addition, int place, unsigned operand,
+std::optional<OperandClass> Matcher::classifyAll(const Run &run,
+                                                 Addition &addition, int place,
+                                                 unsigned operand,
                                                  ArrayRef<int> nodes) {
   auto refAt = [&](int i) { return graph.nodes[nodes[i]].operands[operand]; };
   auto all = [&](auto &&holds) {
@@ -117,7 +122,9 @@ std::optional<OperandClass> Matcher::classifyAll(const Run &run, Addition &addit
   };
   int m = llvm::find_if(nodes, [](int id) { return id >= 0; }) - nodes.begin();
   Ref first = refAt(m);
-  auto known = [&](Ref ref) { return !ref.leaf() && (inRun(ref.id) || addition.at.contains(ref.id)); };
+  auto known = [&](Ref ref) {
+    return !ref.leaf() && (inRun(ref.id) || addition.at.contains(ref.id));
+  };
   if (all([&](int, Ref ref) { return ref == first; })) {
     if (known(first))
       return std::nullopt;
@@ -127,16 +134,21 @@ std::optional<OperandClass> Matcher::classifyAll(const Run &run, Addition &addit
   const Label &label = graph.labelOf(nodes[m]);
   if (all([&](int, Ref ref) {
         ElementsAttr c = graph.constantOf(ref);
-        return c && c.getType() == graph.typeOf(first) && mayScan(label, operand, c.getType());
+        return c && c.getType() == graph.typeOf(first) &&
+               mayScan(label, operand, c.getType());
       }))
     return OperandClass{OperandClass::Scanned, 0, 0, {}};
-  if (all([&](int i, Ref ref) { return !ref.leaf() && inRun(ref.id) && ref.res == first.res &&
-                                       placeOf[ref.id] == placeOf[first.id] &&
-                                       iterationOf[ref.id] == run.trip() - 1 - i; }))
-    return OperandClass{OperandClass::Internal, placeOf[first.id], first.res, {}};
+  if (all([&](int i, Ref ref) {
+        return !ref.leaf() && inRun(ref.id) && ref.res == first.res &&
+               placeOf[ref.id] == placeOf[first.id] &&
+               iterationOf[ref.id] == run.trip() - 1 - i;
+      }))
+    return OperandClass{
+        OperandClass::Internal, placeOf[first.id], first.res, {}};
   for (auto [s, state] : llvm::enumerate(run.states))
     if (all([&](int i, Ref ref) {
-          return ref == (i == 0 ? state.init : Ref{run.node(i - 1, state.place), state.res});
+          return ref == (i == 0 ? state.init
+                                : Ref{run.node(i - 1, state.place), state.res});
         }))
       return OperandClass{OperandClass::Carried, int(s), 0, {}};
   if (first.leaf() || inRun(first.id))
@@ -145,22 +157,28 @@ std::optional<OperandClass> Matcher::classifyAll(const Run &run, Addition &addit
     int other = it->second.first;
     if (all([&](int i, Ref ref) {
           auto at = ref.leaf() ? addition.at.end() : addition.at.find(ref.id);
-          return at != addition.at.end() && at->second == std::pair(other, i) && ref.res == first.res;
+          return at != addition.at.end() && at->second == std::pair(other, i) &&
+                 ref.res == first.res;
         }))
       return OperandClass{OperandClass::Internal, other, first.res, {}};
     return std::nullopt;
   }
   llvm::DenseSet<int> distinct;
   if (!all([&](int, Ref ref) {
-        return !ref.leaf() && !known(ref) && isFree(ref.id) && ref.res == first.res && distinct.insert(ref.id).second &&
-               graph.position[ref.id] >= 0 && graph.nodes[ref.id].label == graph.nodes[first.id].label;
+        return !ref.leaf() && !known(ref) && isFree(ref.id) &&
+               ref.res == first.res && distinct.insert(ref.id).second &&
+               graph.position[ref.id] >= 0 &&
+               graph.nodes[ref.id].label == graph.nodes[first.id].label;
       }))
     return std::nullopt;
   std::vector<int> added(nodes.size(), -1);
   for (int i = 0, e = nodes.size(); i < e; ++i)
     if (nodes[i] >= 0)
       added[i] = refAt(i).id;
-  return OperandClass{OperandClass::Internal, addPlace(run, addition, std::move(added)), first.res, {}};
+  return OperandClass{OperandClass::Internal,
+                      addPlace(run, addition, std::move(added)),
+                      first.res,
+                      {}};
 }
 
 /// The user's like in each iteration, and what else they need, as new places.
@@ -171,12 +189,15 @@ bool Matcher::absorbUser(Run &run, int place, Graph::Use use) {
   llvm::DenseSet<int> taken;
   for (int i = 0; i < trip; ++i) {
     int id = run.node(i, place), best = -1;
-    for (Graph::Use other : id < 0 ? ArrayRef<Graph::Use>() : graph.usesOf(id)) {
-      if (other.user < 0 || other.operand != use.operand || !isFree(other.user) || taken.contains(other.user) ||
+    for (Graph::Use other :
+         id < 0 ? ArrayRef<Graph::Use>() : graph.usesOf(id)) {
+      if (other.user < 0 || other.operand != use.operand ||
+          !isFree(other.user) || taken.contains(other.user) ||
           graph.nodes[other.user].label != model.label)
         continue;
       int equal = 0;
-      for (auto [a, b] : llvm::zip(graph.nodes[other.user].operands, model.operands))
+      for (auto [a, b] :
+           llvm::zip(graph.nodes[other.user].operands, model.operands))
         equal += a == b;
       if (equal > best) {
         best = equal;
@@ -197,7 +218,8 @@ bool Matcher::absorbUser(Run &run, int place, Graph::Use use) {
     int some = *llvm::find_if(nodes, [](int id) { return id >= 0; });
     addition.classes.emplace_back();
     for (unsigned q = 0; q < graph.nodes[some].operands.size(); ++q) {
-      std::optional<OperandClass> cls = classifyAll(run, addition, run.places() + p, q, nodes);
+      std::optional<OperandClass> cls =
+          classifyAll(run, addition, run.places() + p, q, nodes);
       if (!cls)
         return false;
       addition.classes[p].push_back(*cls);

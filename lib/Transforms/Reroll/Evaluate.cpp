@@ -24,7 +24,8 @@ std::optional<Values> lnn::reroll::valuesOf(ElementsAttr attr, int64_t most) {
   if (!dense || dense.getNumElements() > most)
     return std::nullopt;
   Values values;
-  values.shape.assign(dense.getType().getShape().begin(), dense.getType().getShape().end());
+  values.shape.assign(dense.getType().getShape().begin(),
+                      dense.getType().getShape().end());
   values.elements.reserve(dense.getNumElements());
   if (isa<FloatType>(dense.getElementType())) {
     for (const APFloat &v : dense.getValues<APFloat>())
@@ -38,10 +39,13 @@ std::optional<Values> lnn::reroll::valuesOf(ElementsAttr attr, int64_t most) {
   return values;
 }
 
-/// An element's index in a tensor that is broadcast to `shape`, from its index there.
-static int64_t broadcastIndex(ArrayRef<int64_t> from, ArrayRef<int64_t> shape, int64_t index) {
+/// An element's index in a tensor that is broadcast to `shape`, from its index
+/// there.
+static int64_t broadcastIndex(ArrayRef<int64_t> from, ArrayRef<int64_t> shape,
+                              int64_t index) {
   int64_t result = 0, stride = 1;
-  for (int64_t d = shape.size() - 1, k = int64_t(from.size()) - 1; d >= 0; --d, --k) {
+  for (int64_t d = shape.size() - 1, k = int64_t(from.size()) - 1; d >= 0;
+       --d, --k) {
     int64_t at = index % shape[d];
     index /= shape[d];
     if (k < 0)
@@ -70,12 +74,16 @@ static Unary unary(StringRef name) {
       .Case("Tanh", [](double a) { return std::tanh(a); })
       .Case("Exp", [](double a) { return std::exp(a); })
       .Case("Neg", [](double a) { return -a; })
-      .Case("Softplus", [](double a) { return std::log1p(std::exp(-std::fabs(a))) + std::max(a, 0.0); })
+      .Case("Softplus",
+            [](double a) {
+              return std::log1p(std::exp(-std::fabs(a))) + std::max(a, 0.0);
+            })
       .Default(nullptr);
 }
 
 /// Sums over the axes that operand 1 names.
-static std::optional<Values> reduceSum(const Label &label, ArrayRef<Values> operands, Values result) {
+static std::optional<Values>
+reduceSum(const Label &label, ArrayRef<Values> operands, Values result) {
   if (operands.size() != 2 || operands[1].elements.empty())
     return std::nullopt;
   const Values &data = operands[0];
@@ -102,30 +110,40 @@ static std::optional<Values> reduceSum(const Label &label, ArrayRef<Values> oper
   return result;
 }
 
-std::optional<Values> lnn::reroll::evaluate(const Label &label, ArrayRef<Values> operands) {
-  auto type = label.types.size() == 1 ? dyn_cast<RankedTensorType>(label.types[0]) : RankedTensorType();
-  if (!type || !type.hasStaticShape() || !type.getElementType().isF32() || label.loop || label.original ||
-      label.domain || operands.empty())
+std::optional<Values> lnn::reroll::evaluate(const Label &label,
+                                            ArrayRef<Values> operands) {
+  auto type = label.types.size() == 1
+                  ? dyn_cast<RankedTensorType>(label.types[0])
+                  : RankedTensorType();
+  if (!type || !type.hasStaticShape() || !type.getElementType().isF32() ||
+      label.loop || label.original || label.domain || operands.empty())
     return std::nullopt;
   Values result;
   result.shape.assign(type.getShape().begin(), type.getShape().end());
   result.elements.assign(type.getNumElements(), 0);
   StringRef name = label.type;
-  if (name == "Unsqueeze" || name == "Squeeze" || name == "Reshape" || name == "Flatten") {
+  if (name == "Unsqueeze" || name == "Squeeze" || name == "Reshape" ||
+      name == "Flatten") {
     result.elements = operands[0].elements;
-    return int64_t(result.elements.size()) == count(result.shape) ? std::optional(result) : std::nullopt;
+    return int64_t(result.elements.size()) == count(result.shape)
+               ? std::optional(result)
+               : std::nullopt;
   }
   if (name == "ReduceSum")
     return reduceSum(label, operands, std::move(result));
   if (Unary f = unary(name)) {
-    for (auto [to, from] : llvm::zip_equal(result.elements, operands[0].elements))
+    for (auto [to, from] :
+         llvm::zip_equal(result.elements, operands[0].elements))
       to = f(from);
     return result;
   }
   if (Binary f = binary(name); f && operands.size() == 2) {
     for (int64_t i = 0, n = result.elements.size(); i < n; ++i)
-      result.elements[i] = f(operands[0].elements[broadcastIndex(operands[0].shape, result.shape, i)],
-                             operands[1].elements[broadcastIndex(operands[1].shape, result.shape, i)]);
+      result.elements[i] =
+          f(operands[0]
+                .elements[broadcastIndex(operands[0].shape, result.shape, i)],
+            operands[1]
+                .elements[broadcastIndex(operands[1].shape, result.shape, i)]);
     return result;
   }
   return std::nullopt;

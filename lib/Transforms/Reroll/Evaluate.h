@@ -15,7 +15,8 @@ struct Values {
 /// A float or integer constant's elements, where there are at most `most`.
 std::optional<Values> valuesOf(mlir::ElementsAttr attr, int64_t most);
 /// What the node that a label describes computes, where it is known how.
-std::optional<Values> evaluate(const Label &label, llvm::ArrayRef<Values> operands);
+std::optional<Values> evaluate(const Label &label,
+                               llvm::ArrayRef<Values> operands);
 
 } // namespace lnn::reroll
 #endif // LNN_TRANSFORMS_REROLL_EVALUATE_H

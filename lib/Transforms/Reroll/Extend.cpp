@@ -12,26 +12,30 @@ using namespace lnn;
 using namespace lnn::reroll;
 
 struct Matcher::Front {
-  std::vector<int> nodes;                    // by place; -1 unknown, -2 constant
-  SmallVector<std::optional<Ref>> inits;     // by state
-  SmallVector<std::pair<int, unsigned>> nowScanned; // operands that were invariant
-  llvm::DenseMap<int, Ref> constants;        // of places that are constant
-  SmallVector<int> work;                     // places whose operands are to be bound
+  std::vector<int> nodes;                // by place; -1 unknown, -2 constant
+  SmallVector<std::optional<Ref>> inits; // by state
+  SmallVector<std::pair<int, unsigned>>
+      nowScanned;                     // operands that were invariant
+  llvm::DenseMap<int, Ref> constants; // of places that are constant
+  SmallVector<int> work;              // places whose operands are to be bound
 };
 
 bool Matcher::bindState(const Run &run, Front &front, int state, Ref ref) {
   std::optional<Ref> &init = front.inits[state];
   if (init)
     return *init == ref;
-  if ((!ref.leaf() && inRun(ref.id)) || graph.shapeOf(ref) != graph.shapeOf(run.states[state].init))
+  if ((!ref.leaf() && inRun(ref.id)) ||
+      graph.shapeOf(ref) != graph.shapeOf(run.states[state].init))
     return false;
   init = ref;
   return true;
 }
 
-/// The values that a place has in an iteration whose states are zeros, where they follow from constants; `states` gets the
-/// states that it reads.
-std::optional<Values> Matcher::valueAtZero(const Run &run, int place, SmallVectorImpl<int> &states, int depth) {
+/// The values that a place has in an iteration whose states are zeros, where
+/// they follow from constants; `states` gets the states that it reads.
+std::optional<Values> Matcher::valueAtZero(const Run &run, int place,
+                                           SmallVectorImpl<int> &states,
+                                           int depth) {
   const Label &label = graph.labelOf(run.model(place));
   if (depth == 0 || run.classes[place].size() > 4)
     return std::nullopt;
@@ -74,10 +78,12 @@ ElementsAttr Matcher::zerosLike(Ref ref) {
   auto type = dyn_cast<RankedTensorType>(graph.typeOf(ref));
   if (!type || !type.hasStaticShape() || !isa<FloatType>(type.getElementType()))
     return ElementsAttr();
-  return DenseElementsAttr::get(type, Builder(graph.getContext()).getZeroAttr(type.getElementType()));
+  return DenseElementsAttr::get(
+      type, Builder(graph.getContext()).getZeroAttr(type.getElementType()));
 }
 
-/// True where an exporter may have folded these values to the constant: equal but for the rounding of float32.
+/// True where an exporter may have folded these values to the constant: equal
+/// but for the rounding of float32.
 static bool isFolded(const Values &values, const Values &constant) {
   if (values.elements.size() != constant.elements.size())
     return false;
@@ -90,20 +96,23 @@ static bool isFolded(const Values &values, const Values &constant) {
   return true;
 }
 
-/// An exporter may have folded what the first iteration computes from states of zeros. Where it is a constant that these
-/// give, the iteration is like the others, and computes it.
+/// An exporter may have folded what the first iteration computes from states of
+/// zeros. Where it is a constant that these give, the iteration is like the
+/// others, and computes it.
 bool Matcher::bindConstant(const Run &run, Front &front, int place, Ref ref) {
   if (front.nodes[place] != -1)
     return front.nodes[place] == -2 && front.constants.lookup(place) == ref;
   std::optional<Values> constant = valuesOf(graph.constantOf(ref), maxFolded);
-  if (!constant || graph.shapeOf(ref) != graph.labelOf(run.model(place)).shapes[0])
+  if (!constant ||
+      graph.shapeOf(ref) != graph.labelOf(run.model(place)).shapes[0])
     return false;
   SmallVector<int> states;
   std::optional<Values> values = valueAtZero(run, place, states, 32);
   if (!values || states.empty() || !isFolded(*values, *constant))
     return false;
   for (int state : states)
-    if (!bindState(run, front, state, graph.constant(zerosLike(run.states[state].init))))
+    if (!bindState(run, front, state,
+                   graph.constant(zerosLike(run.states[state].init))))
       return false;
   front.nodes[place] = -2;
   front.constants[place] = ref;
@@ -117,7 +126,8 @@ bool Matcher::bind(const Run &run, Front &front, int place, Ref ref) {
   int &node = front.nodes[place];
   if (node != -1)
     return node == ref.id;
-  if (!isFree(ref.id) || graph.nodes[ref.id].label != graph.nodes[run.model(place)].label)
+  if (!isFree(ref.id) ||
+      graph.nodes[ref.id].label != graph.nodes[run.model(place)].label)
     return false;
   node = ref.id;
   front.work.push_back(place);
@@ -160,7 +170,8 @@ bool Matcher::prepend(Run &run) {
   front.nodes.assign(run.places(), -1);
   front.inits.resize(run.states.size());
   for (const Run::State &state : run.states)
-    if ((!state.init.leaf() && state.init.res != state.res) || !bind(run, front, state.place, state.init))
+    if ((!state.init.leaf() && state.init.res != state.res) ||
+        !bind(run, front, state.place, state.init))
       return false;
   while (!front.work.empty())
     if (!bindOperands(run, front, front.work.pop_back_val()))

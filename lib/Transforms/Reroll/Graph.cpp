@@ -12,7 +12,8 @@ using namespace lnn::reroll;
 Type Graph::typeOf(Ref ref) const {
   if (!ref.leaf())
     return labelOf(ref.id).types[ref.res];
-  return leafConstants[ref.id] ? leafConstants[ref.id].getType() : leafValues[ref.id].getType();
+  return leafConstants[ref.id] ? leafConstants[ref.id].getType()
+                               : leafValues[ref.id].getType();
 }
 
 int Graph::shapeId(Type type, ArrayRef<uintptr_t> more) {
@@ -28,7 +29,8 @@ int Graph::freshShape(Type type) {
   return shapeId(type, {uintptr_t(-1), uintptr_t(shapeIds.size())});
 }
 
-/// Equal types are equal shapes only where all sizes are known: else the analysis tells sizes apart.
+/// Equal types are equal shapes only where all sizes are known: else the
+/// analysis tells sizes apart.
 int Graph::shapeOfValue(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type || type.hasStaticShape())
@@ -44,19 +46,22 @@ int Graph::shapeOfValue(Value value) {
 int Graph::shapeOf(Ref ref) {
   if (!ref.leaf())
     return labelOf(ref.id).shapes[ref.res];
-  return leafConstants[ref.id] ? shapeId(typeOf(ref)) : shapeOfValue(leafValues[ref.id]);
+  return leafConstants[ref.id] ? shapeId(typeOf(ref))
+                               : shapeOfValue(leafValues[ref.id]);
 }
 
 std::optional<int64_t> Graph::integerOf(Ref ref) const {
   auto dense = dyn_cast_or_null<DenseElementsAttr>(constantOf(ref));
-  if (!dense || dense.getNumElements() != 1 || !dense.getElementType().isSignlessInteger() ||
+  if (!dense || dense.getNumElements() != 1 ||
+      !dense.getElementType().isSignlessInteger() ||
       dense.getElementType().getIntOrFloatBitWidth() < 32)
     return std::nullopt;
   return (*dense.value_begin<APInt>()).getSExtValue();
 }
 
 Ref Graph::resolve(Ref ref) const {
-  for (auto it = replaced.find(ref.code()); it != replaced.end(); it = replaced.find(ref.code()))
+  for (auto it = replaced.find(ref.code()); it != replaced.end();
+       it = replaced.find(ref.code()))
     ref = it->second;
   return ref;
 }
@@ -76,24 +81,28 @@ Ref Graph::constant(ElementsAttr attr) {
 
 Ref Graph::integers(ArrayRef<int64_t> values, bool scalar) {
   Type i64 = IntegerType::get(context, 64);
-  auto type = scalar ? RankedTensorType::get({}, i64) : RankedTensorType::get({int64_t(values.size())}, i64);
+  auto type = scalar ? RankedTensorType::get({}, i64)
+                     : RankedTensorType::get({int64_t(values.size())}, i64);
   return constant(cast<ElementsAttr>(DenseElementsAttr::get(type, values)));
 }
 
 static void append(std::vector<uintptr_t> &key, const Body &body) {
   auto add = [&](ArrayRef<BodyRef> list) {
     for (const BodyRef &r : list)
-      key.insert(key.end(), {uintptr_t(r.kind), uintptr_t(r.id), uintptr_t(r.res)});
+      key.insert(key.end(),
+                 {uintptr_t(r.kind), uintptr_t(r.id), uintptr_t(r.res)});
   };
-  key.insert(key.end(), {uintptr_t(body.trip), body.states(), body.slices(), body.invariants, body.nodes.size(),
-                         body.outputs.size()});
+  key.insert(key.end(),
+             {uintptr_t(body.trip), body.states(), body.slices(),
+              body.invariants, body.nodes.size(), body.outputs.size()});
   for (const BodyNode &node : body.nodes) {
     key.push_back(node.label);
     add(node.operands);
   }
   add(body.next);
   add(body.outputs);
-  for (auto list : {&body.outAxes, &body.outReverse, &body.inAxes, &body.inReverse})
+  for (auto list :
+       {&body.outAxes, &body.outReverse, &body.inAxes, &body.inReverse})
     key.insert(key.end(), list->begin(), list->end());
 }
 
@@ -130,7 +139,8 @@ size_t Graph::hashOf(const Node &node) const {
 int Graph::number(Node node) {
   size_t hash = hashOf(node);
   for (auto [it, end] = numbered.equal_range(hash); it != end; ++it)
-    if (nodes[it->second].label == node.label && nodes[it->second].operands == node.operands)
+    if (nodes[it->second].label == node.label &&
+        nodes[it->second].operands == node.operands)
       return it->second;
   numbered.emplace(hash, nodes.size());
   position.resize(nodes.size(), -1);
@@ -144,8 +154,8 @@ int Graph::number(Node node) {
   return nodes.size() - 1;
 }
 
-Ref Graph::make(StringRef type, ArrayRef<Ref> operands, Type result, int shape, Location loc,
-                ArrayRef<NamedAttribute> attrs) {
+Ref Graph::make(StringRef type, ArrayRef<Ref> operands, Type result, int shape,
+                Location loc, ArrayRef<NamedAttribute> attrs) {
   Label label;
   label.type = StringAttr::get(context, type);
   label.opset = opset;
@@ -171,7 +181,8 @@ bool Graph::refresh() {
   return true;
 }
 
-/// Carries out the replacements and merges equal nodes, operands first. False if the graph has a cycle.
+/// Carries out the replacements and merges equal nodes, operands first. False
+/// if the graph has a cycle.
 bool Graph::merge() {
   enum State : char { New, Open, Done };
   std::vector<State> state(nodes.size(), New);
@@ -190,7 +201,8 @@ bool Graph::merge() {
     state[id] = Done;
     size_t hash = hashOf(node);
     for (auto [it, end] = numbered.equal_range(hash); it != end; ++it)
-      if (nodes[it->second].label == node.label && nodes[it->second].operands == node.operands) {
+      if (nodes[it->second].label == node.label &&
+          nodes[it->second].operands == node.operands) {
         same[id] = it->second;
         return;
       }
@@ -227,8 +239,9 @@ bool Graph::merge() {
   return true;
 }
 
-/// Post-order from the outputs, the last first, of each node's operands the deepest first: what a step takes from the
-/// step before it is descended into before anything else, so that each step is one block.
+/// Post-order from the outputs, the last first, of each node's operands the
+/// deepest first: what a step takes from the step before it is descended into
+/// before anything else, so that each step is one block.
 void Graph::layOut() {
   order.clear();
   position.assign(nodes.size(), -1);

@@ -42,12 +42,16 @@ struct Label {
   int64_t opset = 0;
   mlir::DictionaryAttr attrs;
   onnx::NodeOp original; ///< has subgraphs, which are cloned; null where none
-  llvm::SmallVector<mlir::Value, 0> captures; ///< of the subgraphs: operands behind the inputs
-  std::shared_ptr<Body> loop;                 ///< of a collapsed run
+  llvm::SmallVector<mlir::Value, 0>
+      captures;               ///< of the subgraphs: operands behind the inputs
+  std::shared_ptr<Body> loop; ///< of a collapsed run
   llvm::SmallVector<mlir::Type, 1> types;
-  llvm::SmallVector<int, 1> shapes; ///< by result: equal numbers are equal types and sizes
+  llvm::SmallVector<int, 1>
+      shapes; ///< by result: equal numbers are equal types and sizes
 
-  bool is(llvm::StringRef name) const { return !loop && !domain && type.getValue() == name; }
+  bool is(llvm::StringRef name) const {
+    return !loop && !domain && type.getValue() == name;
+  }
 };
 
 struct Node {
@@ -69,14 +73,14 @@ struct Body {
   int64_t trip = 0;
   unsigned invariants = 0;
   std::vector<BodyNode> nodes;
-  llvm::SmallVector<BodyRef> next;             // by state
-  llvm::SmallVector<mlir::Type> stateTypes;    // by state
-  llvm::SmallVector<mlir::Type> sliceTypes;    // by sliced input: of one step
-  llvm::SmallVector<int64_t> inAxes;           // by sliced input
-  llvm::SmallVector<int64_t> inReverse;        // by sliced input
-  llvm::SmallVector<BodyRef> outputs;          // stacked
-  llvm::SmallVector<int64_t> outAxes;          // by output
-  llvm::SmallVector<int64_t> outReverse;       // by output
+  llvm::SmallVector<BodyRef> next;          // by state
+  llvm::SmallVector<mlir::Type> stateTypes; // by state
+  llvm::SmallVector<mlir::Type> sliceTypes; // by sliced input: of one step
+  llvm::SmallVector<int64_t> inAxes;        // by sliced input
+  llvm::SmallVector<int64_t> inReverse;     // by sliced input
+  llvm::SmallVector<BodyRef> outputs;       // stacked
+  llvm::SmallVector<int64_t> outAxes;       // by output
+  llvm::SmallVector<int64_t> outReverse;    // by output
   unsigned states() const { return next.size(); }
   unsigned slices() const { return sliceTypes.size(); }
 };
@@ -88,31 +92,41 @@ public:
   };
 
   Graph(mlir::Block &block, const onnx::Analysis *analysis)
-      : block(block), context(block.getParentOp()->getContext()), analysis(analysis) {}
+      : block(block), context(block.getParentOp()->getContext()),
+        analysis(analysis) {}
 
-  /// Reads the block. False where it holds an op that is no part of an ONNX graph.
+  /// Reads the block. False where it holds an op that is no part of an ONNX
+  /// graph.
   bool read();
   /// Writes the block anew.
   void write();
-  /// Carries out replace(), merges what has become equal and lays the graph out anew. False if it has a cycle.
+  /// Carries out replace(), merges what has become equal and lays the graph out
+  /// anew. False if it has a cycle.
   bool refresh();
 
   // The graph. Nodes are only ever added; dead ones have position -1.
   std::vector<Node> nodes;
   std::vector<Label> labels;
   const Label &labelOf(int id) const { return labels[nodes[id].label]; }
-  /// Live nodes in post-order, deepest operand first; and where each stands. A node made since the graph was laid out
-  /// has the last of its operands' positions: it depends on nothing behind that.
+  /// Live nodes in post-order, deepest operand first; and where each stands. A
+  /// node made since the graph was laid out has the last of its operands'
+  /// positions: it depends on nothing behind that.
   std::vector<int> order, position;
   std::vector<char> collapsed; ///< nodes that a loop has replaced since then
   llvm::ArrayRef<Use> usesOf(int id) const {
-    return llvm::ArrayRef(uses).slice(useBegin[id], useBegin[id + 1] - useBegin[id]);
+    return llvm::ArrayRef(uses).slice(useBegin[id],
+                                      useBegin[id + 1] - useBegin[id]);
   }
-  Ref usedBy(Use use) const { return use.user < 0 ? outputs[use.operand] : nodes[use.user].operands[use.operand]; }
+  Ref usedBy(Use use) const {
+    return use.user < 0 ? outputs[use.operand]
+                        : nodes[use.user].operands[use.operand];
+  }
 
   mlir::Type typeOf(Ref ref) const;
   int shapeOf(Ref ref);
-  mlir::ElementsAttr constantOf(Ref ref) const { return ref.leaf() ? leafConstants[ref.id] : mlir::ElementsAttr(); }
+  mlir::ElementsAttr constantOf(Ref ref) const {
+    return ref.leaf() ? leafConstants[ref.id] : mlir::ElementsAttr();
+  }
   /// The one integer that a constant holds.
   std::optional<int64_t> integerOf(Ref ref) const;
   Ref resolve(Ref ref) const;
@@ -121,7 +135,8 @@ public:
   // Making nodes; equal ones are made once.
   Ref constant(mlir::ElementsAttr attr);
   Ref integers(llvm::ArrayRef<int64_t> values, bool scalar = false);
-  Ref make(llvm::StringRef type, llvm::ArrayRef<Ref> operands, mlir::Type result, int shape, mlir::Location loc,
+  Ref make(llvm::StringRef type, llvm::ArrayRef<Ref> operands,
+           mlir::Type result, int shape, mlir::Location loc,
            llvm::ArrayRef<mlir::NamedAttribute> attrs = {});
   int number(Node node);
   int intern(Label label, unsigned operands, uint64_t omitted);
@@ -141,9 +156,9 @@ private:
   mlir::MLIRContext *context;
   const onnx::Analysis *analysis;
   llvm::SmallVector<Ref> outputs;
-  std::vector<mlir::Value> leafValues;             // null for a constant made here
-  std::vector<mlir::ElementsAttr> leafConstants;   // null where the leaf is none
-  llvm::DenseMap<mlir::Value, Ref> refs;           // while reading
+  std::vector<mlir::Value> leafValues; // null for a constant made here
+  std::vector<mlir::ElementsAttr> leafConstants; // null where the leaf is none
+  llvm::DenseMap<mlir::Value, Ref> refs;         // while reading
   llvm::DenseMap<mlir::Attribute, int> constants;
   std::unordered_map<std::vector<uintptr_t>, int, KeyHash> labelIds, shapeIds;
   std::unordered_multimap<size_t, int> numbered;
@@ -160,8 +175,12 @@ private:
   void layOut();
   void countUses();
 
-  llvm::SmallVector<mlir::Value> emit(mlir::OpBuilder &b, int label, mlir::Location loc, mlir::ValueRange operands);
-  llvm::SmallVector<mlir::Value> emitLoop(mlir::OpBuilder &b, const Label &label, mlir::Location loc,
+  llvm::SmallVector<mlir::Value> emit(mlir::OpBuilder &b, int label,
+                                      mlir::Location loc,
+                                      mlir::ValueRange operands);
+  llvm::SmallVector<mlir::Value> emitLoop(mlir::OpBuilder &b,
+                                          const Label &label,
+                                          mlir::Location loc,
                                           mlir::ValueRange operands);
 };
 

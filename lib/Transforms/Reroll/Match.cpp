@@ -20,10 +20,12 @@ void Matcher::enter(int id, int place, int backward) {
   iterationOf[id] = backward;
 }
 
-/// True where the operand may be a value that is not known at compile time: a body reads a scanned constant as such.
+/// True where the operand may be a value that is not known at compile time: a
+/// body reads a scanned constant as such.
 bool Matcher::mayScan(const Label &label, unsigned operand, Type type) const {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  if (!tensor || !tensor.hasStaticShape() || tensor.getNumElements() > maxScanned || label.original)
+  if (!tensor || !tensor.hasStaticShape() ||
+      tensor.getNumElements() > maxScanned || label.original)
     return false;
   if (label.loop) {
     const Body &body = *label.loop;
@@ -45,21 +47,28 @@ bool Matcher::mayScan(const Label &label, unsigned operand, Type type) const {
   if (name == "Slice") // becomes a sliced input, or a Gather of scanned indices
     return (operand == 1 || operand == 2) && tensor.getNumElements() == 1;
   return llvm::StringSwitch<bool>(name)
-      .Cases({"Where", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor", "Not"}, true)
-      .Cases({"Gather", "GatherElements", "GatherND", "ScatterND", "ScatterElements"}, true)
+      .Cases({"Where", "Equal", "Less", "LessOrEqual", "Greater",
+              "GreaterOrEqual", "And", "Or", "Xor", "Not"},
+             true)
+      .Cases({"Gather", "GatherElements", "GatherND", "ScatterND",
+              "ScatterElements"},
+             true)
       .Default(false);
 }
 
 /// True for two constants that may be one scanned value.
-bool Matcher::areScanned(int place, unsigned operand, const Run &run, Ref a, Ref b) const {
+bool Matcher::areScanned(int place, unsigned operand, const Run &run, Ref a,
+                         Ref b) const {
   ElementsAttr x = graph.constantOf(a), y = graph.constantOf(b);
   return x && y && x.getType() == y.getType() &&
          mayScan(graph.labelOf(run.model(place)), operand, x.getType());
 }
 
-/// What an operand is that reads `a` in the first of two iterations and `b` in the second. Values outside of both that may
-/// belong to the iterations get a place of their own.
-std::optional<OperandClass> Matcher::classify(Run &run, int place, unsigned operand, Ref a, Ref b) {
+/// What an operand is that reads `a` in the first of two iterations and `b` in
+/// the second. Values outside of both that may belong to the iterations get a
+/// place of their own.
+std::optional<OperandClass> Matcher::classify(Run &run, int place,
+                                              unsigned operand, Ref a, Ref b) {
   bool aIn = !a.leaf() && inRun(a.id), bIn = !b.leaf() && inRun(b.id);
   if (a == b) {
     if (aIn)
@@ -83,11 +92,15 @@ std::optional<OperandClass> Matcher::classify(Run &run, int place, unsigned oper
     int at = placeOf[b.id];
     for (auto [s, state] : llvm::enumerate(run.states))
       if (state.place == at && state.res == b.res)
-        return state.init == a ? std::optional(OperandClass{OperandClass::Carried, int(s), 0, {}}) : std::nullopt;
+        return state.init == a ? std::optional(OperandClass{
+                                     OperandClass::Carried, int(s), 0, {}})
+                               : std::nullopt;
     run.states.push_back({at, b.res, a});
-    return OperandClass{OperandClass::Carried, int(run.states.size()) - 1, 0, {}};
+    return OperandClass{
+        OperandClass::Carried, int(run.states.size()) - 1, 0, {}};
   }
-  if (a.leaf() || b.leaf() || !isFree(a.id) || !isFree(b.id) || a.res != b.res || graph.nodes[a.id].label != graph.nodes[b.id].label)
+  if (a.leaf() || b.leaf() || !isFree(a.id) || !isFree(b.id) ||
+      a.res != b.res || graph.nodes[a.id].label != graph.nodes[b.id].label)
     return std::nullopt;
   int added = run.places();
   run.backward[0].push_back(b.id);
@@ -113,10 +126,12 @@ std::optional<Run> Matcher::seed(int start, int period) {
   for (int j = 0; j < run.places(); ++j) {
     if (run.places() > 2 * period + 64)
       return std::nullopt; // other parts of the graph, not these iterations'
-    const Node &a = graph.nodes[run.backward[1][j]], &b = graph.nodes[run.backward[0][j]];
+    const Node &a = graph.nodes[run.backward[1][j]],
+               &b = graph.nodes[run.backward[0][j]];
     run.classes.emplace_back();
     for (unsigned q = 0; q < a.operands.size(); ++q) {
-      std::optional<OperandClass> cls = classify(run, j, q, a.operands[q], b.operands[q]);
+      std::optional<OperandClass> cls =
+          classify(run, j, q, a.operands[q], b.operands[q]);
       if (!cls)
         return std::nullopt;
       run.classes[j].push_back(*cls);
@@ -128,7 +143,8 @@ std::optional<Run> Matcher::seed(int start, int period) {
   return run;
 }
 
-/// Keeps the places that some state's next value needs, and the states that they read.
+/// Keeps the places that some state's next value needs, and the states that
+/// they read.
 void Matcher::keepRecurrence(Run &run) {
   std::vector<char> keep;
   std::vector<char> used(run.states.size(), 1);

@@ -28,7 +28,9 @@ static bool hasDynamicSizes(func::FuncOp function) {
     return true;
   return function
       .walk([&](Operation *op) {
-        return llvm::any_of(op->getResultTypes(), isDynamic) ? WalkResult::interrupt() : WalkResult::advance();
+        return llvm::any_of(op->getResultTypes(), isDynamic)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
       })
       .wasInterrupted();
 }
@@ -39,7 +41,8 @@ struct OnnxReroll : lnn::impl::OnnxRerollBase<OnnxReroll> {
 
   void runOnOperation() override {
     func::FuncOp function = getOperation();
-    if (function.isExternal() || function.getBody().front().getOps<onnx::NodeOp>().empty())
+    if (function.isExternal() ||
+        function.getBody().front().getOps<onnx::NodeOp>().empty())
       return;
     onnx::Analysis analysis;
     bool dynamic = hasDynamicSizes(function);

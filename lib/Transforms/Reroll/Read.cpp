@@ -57,7 +57,8 @@ static SmallVector<Value, 0> capturedValues(NodeOp op) {
 
 bool Graph::readNode(NodeOp op) {
   ValueRange inputs = op.getInputs();
-  if (op.getOpType() == "Identity" && !op.getDomainAttr() && inputs.size() == 1 && op.getOutputs().size() == 1) {
+  if (op.getOpType() == "Identity" && !op.getDomainAttr() &&
+      inputs.size() == 1 && op.getOutputs().size() == 1) {
     refs[op.getOutputs()[0]] = refOf(inputs[0]);
     return true;
   }
@@ -92,7 +93,8 @@ bool Graph::readNode(NodeOp op) {
   return true;
 }
 
-/// A Split into parts of size 1 is how some exporters write x[:, 0], x[:, 1], ...: it becomes Slices, which are matched.
+/// A Split into parts of size 1 is how some exporters write x[:, 0], x[:, 1],
+/// ...: it becomes Slices, which are matched.
 void Graph::splitToSlices(NodeOp op, Ref node) {
   auto data = dyn_cast<RankedTensorType>(op.getInputs()[0].getType());
   auto axisAttr = op.getNodeAttrs().getAs<IntegerAttr>("axis");
@@ -110,7 +112,8 @@ void Graph::splitToSlices(NodeOp op, Ref node) {
   Ref whole = nodes[node.id].operands[0];
   for (auto [k, v] : llvm::enumerate(op.getOutputs())) {
     int64_t at = k;
-    refs[v] = make("Slice", {whole, integers({at}), integers({at + 1}), integers({axis})}, v.getType(),
-                   shapeOfValue(v), op.getLoc());
+    refs[v] = make(
+        "Slice", {whole, integers({at}), integers({at + 1}), integers({axis})},
+        v.getType(), shapeOfValue(v), op.getLoc());
   }
 }

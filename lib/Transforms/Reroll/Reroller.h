@@ -19,13 +19,15 @@ private:
   Matcher matcher;
   bool remarks;
   llvm::DenseMap<uint64_t, int> knownPhases; // by an interval's labels
-  std::vector<int> crossing;                 // values that cross a cut, by phase
+  std::vector<int> crossing; // values that cross a cut, by phase
 
   struct Interval {
     int begin, end, period;
     int length() const { return end - begin; }
   };
-  int labelAt(int position) const { return graph.nodes[graph.order[position]].label; }
+  int labelAt(int position) const {
+    return graph.nodes[graph.order[position]].label;
+  }
   llvm::SmallVector<int> periods() const;
   bool round(unsigned &made);
   unsigned search(int period);

@@ -19,10 +19,13 @@ struct OperandClass {
   Ref value; // Invariant
 };
 
-/// Iterations that compute the same from different values. The body has places; each iteration has a node at each place,
-/// or -1 where it is missing: nothing needs it there, or its value is known (an initial value of zero made it a constant).
+/// Iterations that compute the same from different values. The body has places;
+/// each iteration has a node at each place, or -1 where it is missing: nothing
+/// needs it there, or its value is known (an initial value of zero made it a
+/// constant).
 struct Run {
-  /// A value that an iteration hands to the next: result `res` of `place`; `init` comes before the first iteration.
+  /// A value that an iteration hands to the next: result `res` of `place`;
+  /// `init` comes before the first iteration.
   struct State {
     int place, res;
     Ref init;
@@ -32,7 +35,9 @@ struct Run {
   llvm::SmallVector<State> states;
   int places() const { return backward.front().size(); }
   int trip() const { return backward.size(); }
-  int node(int iteration, int place) const { return backward[trip() - 1 - iteration][place]; }
+  int node(int iteration, int place) const {
+    return backward[trip() - 1 - iteration][place];
+  }
   /// Some iteration's node at that place.
   int model(int place) const {
     for (auto &iteration : backward)
@@ -42,43 +47,54 @@ struct Run {
   }
 };
 
-/// Finds runs in a graph that is laid out. Knows which nodes are in the run at hand.
+/// Finds runs in a graph that is laid out. Knows which nodes are in the run at
+/// hand.
 class Matcher {
 public:
-  Matcher(Graph &graph, int64_t maxScanned) : graph(graph), maxScanned(maxScanned) {}
+  Matcher(Graph &graph, int64_t maxScanned)
+      : graph(graph), maxScanned(maxScanned) {}
 
   // A node that no run has.
   bool isFree(int id) const { return !inRun(id) && !graph.collapsed[id]; }
-  /// A run of the two neighbouring blocks of `period` nodes that begin at `start`, grown to the front as far as the graph
-  /// allows and at most to `most` iterations.
+  /// A run of the two neighbouring blocks of `period` nodes that begin at
+  /// `start`, grown to the front as far as the graph allows and at most to
+  /// `most` iterations.
   std::optional<Run> find(int start, int period, int most);
-  /// Drops what cannot be in one loop with the rest, and adds what each iteration's values are used for alone. False
-  /// where too little is left.
+  /// Drops what cannot be in one loop with the rest, and adds what each
+  /// iteration's values are used for alone. False where too little is left.
   bool complete(Run &run);
   /// True where the node is in the run.
-  bool inRun(int id) const { return id < int(owner.size()) && owner[id] == serial; }
+  bool inRun(int id) const {
+    return id < int(owner.size()) && owner[id] == serial;
+  }
   void beginRound();
 
 private:
   Graph &graph;
   int64_t maxScanned;
-  static constexpr int64_t maxFolded = 1 << 16; // elements of a constant that an exporter may have folded
+  static constexpr int64_t maxFolded =
+      1 << 16; // elements of a constant that an exporter may have folded
   int serial = 0;
-  std::vector<int> owner, placeOf, iterationOf; // by node; iterations are counted backward
+  std::vector<int> owner, placeOf,
+      iterationOf; // by node; iterations are counted backward
 
   void enter(int id, int place, int backward);
   bool mayScan(const Label &label, unsigned operand, mlir::Type type) const;
-  bool areScanned(int place, unsigned operand, const Run &run, Ref a, Ref b) const;
+  bool areScanned(int place, unsigned operand, const Run &run, Ref a,
+                  Ref b) const;
 
   // Match.cpp
   std::optional<Run> seed(int start, int period);
-  std::optional<OperandClass> classify(Run &run, int place, unsigned operand, Ref a, Ref b);
+  std::optional<OperandClass> classify(Run &run, int place, unsigned operand,
+                                       Ref a, Ref b);
   void keepRecurrence(Run &run);
   // Extend.cpp
   struct Front;
   bool prepend(Run &run);
   bool bind(const Run &run, Front &front, int place, Ref ref);
-  std::optional<Values> valueAtZero(const Run &run, int place, llvm::SmallVectorImpl<int> &states, int depth);
+  std::optional<Values> valueAtZero(const Run &run, int place,
+                                    llvm::SmallVectorImpl<int> &states,
+                                    int depth);
   std::optional<Values> valueOf(Ref ref, int depth);
   mlir::ElementsAttr zerosLike(Ref ref);
   bool bindConstant(const Run &run, Front &front, int place, Ref ref);
@@ -92,12 +108,14 @@ private:
   void absorbUsers(Run &run);
   bool absorbUser(Run &run, int place, Graph::Use use);
   int addPlace(const Run &run, Addition &addition, std::vector<int> nodes);
-  std::optional<OperandClass> classifyAll(const Run &run, Addition &addition, int place, unsigned operand,
+  std::optional<OperandClass> classifyAll(const Run &run, Addition &addition,
+                                          int place, unsigned operand,
                                           llvm::ArrayRef<int> nodes);
 };
 
 /// Replaces a run by one node. False where that cannot be done.
-bool collapse(Graph &graph, const Run &run, llvm::function_ref<bool(int)> inRun);
+bool collapse(Graph &graph, const Run &run,
+              llvm::function_ref<bool(int)> inRun);
 
 } // namespace lnn::reroll
 #endif // LNN_TRANSFORMS_REROLL_RUN_H

@@ -12,7 +12,8 @@ static Value constantAt(OpBuilder &b, Location loc, ElementsAttr attr) {
   return arith::ConstantOp::create(b, loc, cast<TypedAttr>(attr));
 }
 
-SmallVector<Value> Graph::emit(OpBuilder &b, int id, Location loc, ValueRange operands) {
+SmallVector<Value> Graph::emit(OpBuilder &b, int id, Location loc,
+                               ValueRange operands) {
   const Label &label = labels[id];
   if (label.loop)
     return emitLoop(b, label, loc, operands);
@@ -25,8 +26,9 @@ SmallVector<Value> Graph::emit(OpBuilder &b, int id, Location loc, ValueRange op
     copy->setOperands(operands.take_front(inputs));
     return SmallVector<Value>(copy->getResults());
   }
-  auto op = NodeOp::create(b, loc, label.types, operands, label.type, label.domain, label.opset, label.attrs,
-                           ArrayAttr(), 0);
+  auto op =
+      NodeOp::create(b, loc, label.types, operands, label.type, label.domain,
+                     label.opset, label.attrs, ArrayAttr(), 0);
   return SmallVector<Value>(op.getOutputs());
 }
 
@@ -35,26 +37,35 @@ static DictionaryAttr scanAttributes(OpBuilder &b, const Body &body) {
   auto list = [&](StringRef name, ArrayRef<int64_t> values) {
     return b.getNamedAttr(name, b.getDenseI64ArrayAttr(values));
   };
-  return b.getDictionaryAttr({b.getNamedAttr("num_scan_inputs", b.getI64IntegerAttr(body.slices())),
-                              list("scan_input_axes", body.inAxes), list("scan_input_directions", body.inReverse),
-                              list("scan_output_axes", body.outAxes),
-                              list("scan_output_directions", body.outReverse)});
+  return b.getDictionaryAttr(
+      {b.getNamedAttr("num_scan_inputs", b.getI64IntegerAttr(body.slices())),
+       list("scan_input_axes", body.inAxes),
+       list("scan_input_directions", body.inReverse),
+       list("scan_output_axes", body.outAxes),
+       list("scan_output_directions", body.outReverse)});
 }
 
 /// A Scan where something is sliced, else a Loop.
-SmallVector<Value> Graph::emitLoop(OpBuilder &b, const Label &label, Location loc, ValueRange operands) {
+SmallVector<Value> Graph::emitLoop(OpBuilder &b, const Label &label,
+                                   Location loc, ValueRange operands) {
   std::shared_ptr<Body> body = label.loop; // emitting may move labels
   bool scan = body->slices();
   SmallVector<Value> inputs;
   if (!scan) {
-    auto i64 = RankedTensorType::get({}, b.getI64Type()), i1 = RankedTensorType::get({}, b.getI1Type());
-    inputs.push_back(constantAt(b, loc, DenseElementsAttr::get(i64, ArrayRef<int64_t>{body->trip})));
-    inputs.push_back(constantAt(b, loc, DenseElementsAttr::get(i1, ArrayRef<bool>{true})));
+    auto i64 = RankedTensorType::get({}, b.getI64Type()),
+         i1 = RankedTensorType::get({}, b.getI1Type());
+    inputs.push_back(constantAt(
+        b, loc, DenseElementsAttr::get(i64, ArrayRef<int64_t>{body->trip})));
+    inputs.push_back(
+        constantAt(b, loc, DenseElementsAttr::get(i1, ArrayRef<bool>{true})));
   }
   unsigned outer = body->states() + body->slices();
   llvm::append_range(inputs, operands.take_front(outer));
-  auto op = NodeOp::create(b, loc, label.types, inputs, b.getStringAttr(scan ? "Scan" : "Loop"), StringAttr(), opset,
-                           scan ? scanAttributes(b, *body) : b.getDictionaryAttr({}), b.getStrArrayAttr({"body"}), 1);
+  auto op = NodeOp::create(
+      b, loc, label.types, inputs, b.getStringAttr(scan ? "Scan" : "Loop"),
+      StringAttr(), opset,
+      scan ? scanAttributes(b, *body) : b.getDictionaryAttr({}),
+      b.getStrArrayAttr({"body"}), 1);
   OpBuilder::InsertionGuard guard(b);
   Block *inside = b.createBlock(&op.getBodies()[0]);
   SmallVector<Value> yielded;
@@ -70,15 +81,20 @@ SmallVector<Value> Graph::emitLoop(OpBuilder &b, const Label &label, Location lo
   std::vector<SmallVector<Value>> made;
   auto value = [&](const BodyRef &ref) -> Value {
     switch (ref.kind) {
-    case BodyRef::Internal: return made[ref.id][ref.res];
-    case BodyRef::State: return inside->getArgument(firstState + ref.id);
-    case BodyRef::Slice: return inside->getArgument(firstState + body->states() + ref.id);
-    case BodyRef::Invariant: return operands[outer + ref.id];
+    case BodyRef::Internal:
+      return made[ref.id][ref.res];
+    case BodyRef::State:
+      return inside->getArgument(firstState + ref.id);
+    case BodyRef::Slice:
+      return inside->getArgument(firstState + body->states() + ref.id);
+    case BodyRef::Invariant:
+      return operands[outer + ref.id];
     }
     return Value();
   };
   for (const BodyNode &node : body->nodes)
-    made.push_back(emit(b, node.label, node.loc, llvm::map_to_vector(node.operands, value)));
+    made.push_back(emit(b, node.label, node.loc,
+                        llvm::map_to_vector(node.operands, value)));
   llvm::append_range(yielded, llvm::map_range(body->next, value));
   llvm::append_range(yielded, llvm::map_range(body->outputs, value));
   onnx::YieldOp::create(b, loc, yielded);
@@ -96,11 +112,13 @@ void Graph::write() {
     if (!ref.leaf())
       return values[ref.id][ref.res];
     if (!leafValues[ref.id])
-      leafValues[ref.id] = constantAt(b, block.getParentOp()->getLoc(), leafConstants[ref.id]);
+      leafValues[ref.id] =
+          constantAt(b, block.getParentOp()->getLoc(), leafConstants[ref.id]);
     return leafValues[ref.id];
   };
   for (int id : order)
-    values[id] = emit(b, nodes[id].label, nodes[id].loc, llvm::map_to_vector(nodes[id].operands, valueOf));
+    values[id] = emit(b, nodes[id].label, nodes[id].loc,
+                      llvm::map_to_vector(nodes[id].operands, valueOf));
   for (auto [q, ref] : llvm::enumerate(outputs))
     terminator->setOperand(q, valueOf(ref));
   for (Operation *op : llvm::reverse(old))

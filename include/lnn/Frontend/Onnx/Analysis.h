@@ -9,15 +9,18 @@
 
 namespace lnn::onnx {
 
-/// The domain of the node that stands for what the importer has reported: it is unknown, and nothing more is said of it.
+/// The domain of the node that stands for what the importer has reported: it is
+/// unknown, and nothing more is said of it.
 constexpr llvm::StringLiteral kBrokenDomain = "lnn.broken";
 
-/// Infers what is known of every value of a function of onnx.node ops, and writes the types it found to the values.
+/// Infers what is known of every value of a function of onnx.node ops, and
+/// writes the types it found to the values.
 class Analysis {
 public:
   DimContext dims;
 
-  /// Reports everything that is wrong or not supported as errors; fails if there was any.
+  /// Reports everything that is wrong or not supported as errors; fails if
+  /// there was any.
   mlir::LogicalResult run(mlir::func::FuncOp function);
 
   /// What is known of a value; not present() where nothing is.
@@ -27,28 +30,34 @@ public:
 
 private:
   friend class InferContextImpl;
-  // Infer functions hold on to infos while they infer a body, which adds to the map: each has a place of its own.
+  // Infer functions hold on to infos while they infer a body, which adds to the
+  // map: each has a place of its own.
   llvm::DenseMap<mlir::Value, std::unique_ptr<ValueInfo>> infos;
   void setInfo(mlir::Value value, ValueInfo info);
   llvm::DenseSet<mlir::Value> unknown; // results of what was not understood
   bool anyFailed = false;
-  unsigned missing = 0;          // nodes reported as not known
-  llvm::StringMap<unsigned> beyond; // and those that are only counted, by operator
+  unsigned missing = 0; // nodes reported as not known
+  llvm::StringMap<unsigned>
+      beyond; // and those that are only counted, by operator
 
   void inferBlock(mlir::Block &block);
   void inferNode(NodeOp node);
   void giveUp(NodeOp node);
   const OpEntry *entryOf(NodeOp node);
   mlir::LogicalResult checkInputs(NodeOp node, const OpEntry &entry);
-  mlir::LogicalResult checkOutput(NodeOp node, unsigned index, const ValueInfo &out);
+  mlir::LogicalResult checkOutput(NodeOp node, unsigned index,
+                                  const ValueInfo &out);
   void reportMissing(NodeOp node, bool known);
   void reportBeyond(mlir::func::FuncOp function);
-  mlir::LogicalResult inferBody(mlir::Region &body, llvm::ArrayRef<ValueInfo> arguments,
+  mlir::LogicalResult inferBody(mlir::Region &body,
+                                llvm::ArrayRef<ValueInfo> arguments,
                                 llvm::SmallVectorImpl<ValueInfo> &results);
 };
 
-/// The info that an argument's attributes (lnn.dims) and type give; dims named after it where the attributes don't name them.
-ValueInfo argumentInfo(mlir::func::FuncOp function, unsigned index, DimContext &dims);
+/// The info that an argument's attributes (lnn.dims) and type give; dims named
+/// after it where the attributes don't name them.
+ValueInfo argumentInfo(mlir::func::FuncOp function, unsigned index,
+                       DimContext &dims);
 
 /// What the function's arguments a value depends on are called.
 llvm::SmallVector<std::string> dependsOn(mlir::Operation *op);

@@ -1,6 +1,8 @@
-//===- Dim.h - symbolic dimensions -------------------------------*- C++ -*-===//
+//===- Dim.h - symbolic dimensions -------------------------------*- C++
+//-*-===//
 //
-// A dimension is an interned integer expression over named symbols ("batch", "time"): equal pointers are equal sizes.
+// A dimension is an interned integer expression over named symbols ("batch",
+// "time"): equal pointers are equal sizes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LNN_FRONTEND_ONNX_DIM_H
@@ -23,10 +25,10 @@ class DimContext;
 
 struct DimNode {
   enum Kind { Constant, Symbol, Add, Mul, FloorDiv, Min, Max } kind;
-  int64_t value = 0;  // Constant
-  std::string name;   // Symbol
+  int64_t value = 0; // Constant
+  std::string name;  // Symbol
   const DimNode *lhs = nullptr, *rhs = nullptr;
-  unsigned id = 0;    // order of creation
+  unsigned id = 0;     // order of creation
   unsigned weight = 1; // nodes of the expression, written out
 };
 
@@ -41,8 +43,13 @@ public:
   bool isConst() const { return node && node->kind == DimNode::Constant; }
   bool isConst(int64_t v) const { return isConst() && node->value == v; }
   bool isSymbol() const { return node && node->kind == DimNode::Symbol; }
-  int64_t value() const { assert(isConst()); return node->value; }
-  std::optional<int64_t> maybe() const { return isConst() ? std::optional(node->value) : std::nullopt; }
+  int64_t value() const {
+    assert(isConst());
+    return node->value;
+  }
+  std::optional<int64_t> maybe() const {
+    return isConst() ? std::optional(node->value) : std::nullopt;
+  }
   const DimNode *get() const { return node; }
   std::string str() const;
 
@@ -50,8 +57,9 @@ private:
   const DimNode *node = nullptr;
 };
 
-/// Makes and interns dimensions; simplifies (constants, x+0, x*1, x-x, ordering of commutative operands). What overflows
-/// 64 bits, or is written out longer than any model needs, is unknown (null): models are untrusted.
+/// Makes and interns dimensions; simplifies (constants, x+0, x*1, x-x, ordering
+/// of commutative operands). What overflows 64 bits, or is written out longer
+/// than any model needs, is unknown (null): models are untrusted.
 class DimContext {
 public:
   Dim constant(int64_t value);
@@ -70,7 +78,10 @@ public:
 private:
   Dim make(DimNode node);
   std::deque<DimNode> nodes;
-  std::map<std::tuple<int, int64_t, std::string, const DimNode *, const DimNode *>, const DimNode *> interned;
+  std::map<
+      std::tuple<int, int64_t, std::string, const DimNode *, const DimNode *>,
+      const DimNode *>
+      interned;
   unsigned freshCount = 0;
 };
 

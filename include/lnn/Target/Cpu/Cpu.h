@@ -28,8 +28,10 @@ namespace lnn {
 struct CpuTarget {
   std::string triple, cpu, features;
 
-  /// Resolves "native"; an error names a processor or a feature that doesn't exist.
-  static llvm::Expected<CpuTarget> get(llvm::StringRef cpu, llvm::StringRef features);
+  /// Resolves "native"; an error names a processor or a feature that doesn't
+  /// exist.
+  static llvm::Expected<CpuTarget> get(llvm::StringRef cpu,
+                                       llvm::StringRef features);
   llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine() const;
   /// f32 lanes of its widest vectors: 16, 8, 4 or 1.
   unsigned lanes() const;
@@ -38,34 +40,52 @@ struct CpuTarget {
 };
 
 /// Options of lnn-cpu-pipeline.
-struct CpuPipelineOptions : public mlir::PassPipelineOptions<CpuPipelineOptions> {
-  Option<std::string> cpu{*this, "cpu", llvm::cl::desc("the processor, as -mcpu of llc"), llvm::cl::init("native")};
-  Option<std::string> features{*this, "features", llvm::cl::desc("its features, as -mattr of llc"),
+struct CpuPipelineOptions
+    : public mlir::PassPipelineOptions<CpuPipelineOptions> {
+  Option<std::string> cpu{*this, "cpu",
+                          llvm::cl::desc("the processor, as -mcpu of llc"),
+                          llvm::cl::init("native")};
+  Option<std::string> features{*this, "features",
+                               llvm::cl::desc("its features, as -mattr of llc"),
                                llvm::cl::init("")};
-  Option<unsigned> lanes{*this, "lanes", llvm::cl::desc("f32 lanes of a vector; 0 is the widest the processor has"),
-                         llvm::cl::init(0)};
-  Option<bool> reroll{*this, "reroll", llvm::cl::desc("turn unrolled loops of an imported model back into loops"),
-                      llvm::cl::init(true)};
+  Option<unsigned> lanes{
+      *this, "lanes",
+      llvm::cl::desc(
+          "f32 lanes of a vector; 0 is the widest the processor has"),
+      llvm::cl::init(0)};
+  Option<bool> reroll{
+      *this, "reroll",
+      llvm::cl::desc(
+          "turn unrolled loops of an imported model back into loops"),
+      llvm::cl::init(true)};
 };
 
 /// From the onnx level, or any level below, to the LLVM dialect.
-void buildCpuPipeline(mlir::OpPassManager &pm, const CpuPipelineOptions &options);
+void buildCpuPipeline(mlir::OpPassManager &pm,
+                      const CpuPipelineOptions &options);
 void registerCpuPipeline();
 
-/// LLVM IR of a module that went through the pipeline, descriptor included, not yet optimized. Problems are
-/// diagnostics at the module; null then.
-std::unique_ptr<llvm::Module> translateToLLVM(mlir::ModuleOp module, llvm::LLVMContext &context);
-/// Adds the descriptor (lnn/runtime/artifact_abi.h) and the function that returns it.
-void addDescriptor(mlir::ModuleOp module, llvm::Module &llvmModule, const CpuTarget &target);
+/// LLVM IR of a module that went through the pipeline, descriptor included, not
+/// yet optimized. Problems are diagnostics at the module; null then.
+std::unique_ptr<llvm::Module> translateToLLVM(mlir::ModuleOp module,
+                                              llvm::LLVMContext &context);
+/// Adds the descriptor (lnn/runtime/artifact_abi.h) and the function that
+/// returns it.
+void addDescriptor(mlir::ModuleOp module, llvm::Module &llvmModule,
+                   const CpuTarget &target);
 
 enum class EmitKind { LLVM, Assembly, Object };
 /// Optimizes and emits. Problems are diagnostics; failure then.
-mlir::LogicalResult emit(mlir::ModuleOp module, EmitKind kind, llvm::SmallVectorImpl<char> &out);
+mlir::LogicalResult emit(mlir::ModuleOp module, EmitKind kind,
+                         llvm::SmallVectorImpl<char> &out);
 
-/// Links one relocatable object to a shared object, in this process. `error` says why it could not.
-bool linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef soname, std::vector<char> &out, std::string &error);
+/// Links one relocatable object to a shared object, in this process. `error`
+/// says why it could not.
+bool linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef soname,
+                      std::vector<char> &out, std::string &error);
 
-/// Registers --emit-object, --emit-llvm and --emit-assembly with mlir-translate's registry.
+/// Registers --emit-object, --emit-llvm and --emit-assembly with
+/// mlir-translate's registry.
 void registerCpuTranslations();
 
 } // namespace lnn

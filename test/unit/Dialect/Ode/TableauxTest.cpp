@@ -74,8 +74,10 @@ std::vector<double> stageWeights(const Tableau &t, const Tree &tree) {
   return product;
 }
 
-/// The largest defect of sum_i b_i Phi_i(tree) = 1 / gamma(tree) over the trees of one size.
-double defect(const Tableau &t, const std::vector<double> &b, const std::set<Tree> &trees) {
+/// The largest defect of sum_i b_i Phi_i(tree) = 1 / gamma(tree) over the trees
+/// of one size.
+double defect(const Tableau &t, const std::vector<double> &b,
+              const std::set<Tree> &trees) {
   double worst = 0;
   for (const Tree &tree : trees) {
     std::vector<double> phi = stageWeights(t, tree);
@@ -132,18 +134,22 @@ TEST(Tableaux, OrderConditions) {
   auto trees = treesUpTo(9);
   for (const Tableau &t : allTableaux()) {
     for (unsigned n = 1; n <= t.order; ++n)
-      EXPECT_LE(defect(t, t.b, trees[n]), rounding) << t.name.str() << " order " << n;
+      EXPECT_LE(defect(t, t.b, trees[n]), rounding)
+          << t.name.str() << " order " << n;
     EXPECT_GE(defect(t, t.b, trees[t.order + 1]), 1e-7) << t.name.str();
     if (!t.hasErrorEstimate())
       continue;
     for (unsigned n = 1; n <= t.embeddedOrder; ++n)
-      EXPECT_LE(defect(t, t.embedded, trees[n]), rounding) << t.name.str() << " embedded, order " << n;
-    EXPECT_GE(defect(t, t.embedded, trees[t.embeddedOrder + 1]), 1e-7) << t.name.str() << " embedded";
+      EXPECT_LE(defect(t, t.embedded, trees[n]), rounding)
+          << t.name.str() << " embedded, order " << n;
+    EXPECT_GE(defect(t, t.embedded, trees[t.embeddedOrder + 1]), 1e-7)
+        << t.name.str() << " embedded";
   }
 }
 
 TEST(Tableaux, Explicit) {
-  const std::set<std::string> implicit = {"implicit_euler", "implicit_midpoint", "trapezoid", "radau_iia3"};
+  const std::set<std::string> implicit = {"implicit_euler", "implicit_midpoint",
+                                          "trapezoid", "radau_iia3"};
   for (const Tableau &t : allTableaux())
     EXPECT_EQ(t.isExplicit(), !implicit.count(t.name.str())) << t.name.str();
 }
