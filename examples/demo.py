@@ -1,5 +1,5 @@
-"""Compiles two networks exported from PyTorch, checks them against PyTorch's outputs, and times them
-beside ONNX Runtime: one thread each, in the same run.
+"""Compiles two networks exported from PyTorch, checks them against PyTorch's outputs, and times
+them beside ONNX Runtime: one thread each, in the same run.
 
     .venv/bin/python examples/demo.py
 """

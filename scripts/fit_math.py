@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Computes the polynomial coefficients of lib/Codegen/MathF32.cpp and MathF64.cpp (needs mpmath).
 
-Each is a minimax fit by Lawson's iteration, weighted so that the relative error of the function is what is
-minimized, then rounded to the format one coefficient at a time, lowest degree first, the others refitted.
+Each is a minimax fit by Lawson's iteration, weighted so that the relative error of the function is
+what is minimized, then rounded to the format one coefficient at a time, lowest degree first, the others
+refitted.
 """
 
 import struct
@@ -27,7 +28,7 @@ def chebyshev_points(lo, hi, n):
 
 
 def least_squares(target, weight, lo, hi, powers, samples=160, rounds=25):
-    """Lawson's iteration: least squares on Chebyshev points, reweighted until the error is level."""
+    """Lawson's iteration: least squares on Chebyshev points, reweighted to a level error."""
     points = chebyshev_points(lo, hi, samples)
     values = [target(x) for x in points]
     weights = [weight(x) for x in points]

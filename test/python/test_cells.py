@@ -229,7 +229,8 @@ def test_trajectory(batch, n, m, kind):
         dt, prefix = np.full((1, 1), 0.75), "%dt = arith.constant 0.75 : f32\n  "
     else:
         args["dt"], inputs["dt"] = dt_type, dt
-    body = f"{prefix}%y = lnn.trajectory %m, %h for %dt tau(%tau) : {args['m']}, {args['h']}, {dt_type}"
+    types = f"{args['m']}, {args['h']}, {dt_type}"
+    body = f"{prefix}%y = lnn.trajectory %m, %h for %dt tau(%tau) : {types}"
     got = run(args, {"y": args["m"]}, body, {"tau": tau}, inputs)
     e = np.exp(-dt[:, None, :] / tau[:, None])
     check(got, {"y": e * memory + (1 - e) * h[:, None, :]})

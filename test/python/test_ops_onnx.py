@@ -103,8 +103,10 @@ def i64(*values):
 
 def unary_cases():
     plain = (
-        "Abs Neg Exp Floor Ceil Round Sign Erf Sin Cos Tan Atan Sinh Cosh Asinh Tanh Sigmoid Softplus "
-        "Softsign Relu LeakyRelu Elu Selu Celu HardSigmoid HardSwish Mish ThresholdedRelu Identity IsNaN "
+        "Abs Neg Exp Floor Ceil Round Sign Erf Sin Cos Tan Atan Sinh Cosh Asinh Tanh Sigmoid "
+        "Softplus "
+        "Softsign Relu LeakyRelu Elu Selu Celu HardSigmoid HardSwish Mish ThresholdedRelu Identity "
+        "IsNaN "
         "IsInf Shrink Reciprocal"
     ).split()
     for op in plain:

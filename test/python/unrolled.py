@@ -1,13 +1,13 @@
 """Unrolled recurrences, as exporters write them, and graphs that look like one and are none.
 
-Each entry of GRAPHS builds an onnx.ModelProto from a random generator; LOOPS says how many iterations
-its longest loop has once re-rolled, or 0 where nothing may be taken for a loop.
+Each entry of GRAPHS builds an onnx.ModelProto from a random generator; LOOPS says how many
+iterations its longest loop has once re-rolled, or 0 where nothing may be taken for a loop.
 """
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-N, I, T = 6, 4, 9
+N, I, T = 6, 4, 9  # noqa: E741
 
 
 class Builder:
