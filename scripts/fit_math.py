@@ -2,8 +2,8 @@
 """Computes the polynomial coefficients of lib/Codegen/MathF32.cpp and MathF64.cpp (needs mpmath).
 
 Each is a minimax fit by Lawson's iteration, weighted so that the relative error of the function is
-what is minimized, then rounded to the format one coefficient at a time, lowest degree first, the others
-refitted.
+what is minimized, then rounded to the format one coefficient at a time, lowest degree first, the
+others refitted.
 """
 
 import struct
