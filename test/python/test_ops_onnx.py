@@ -547,8 +547,25 @@ def compare(case, got):
         assert not np.any(~(worst <= bound)), f"largest error {np.max(worst)}\n{g}\n{w}"
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name())
+# What is known not to work. Strict: a case that begins to work fails here.
+BROKEN = {
+    "Cast-18-float32_9-to=16-dyn": "calls a function that artifacts don't have",
+    "ReduceSumSquare-18-int32_3x5-cint64_1-dyn": "int32 is declared as int64 by the test",
+    **{
+        f"ScatterElements-18-float32_3x4-int64_2x3-float32_2x3-reduction={r}-dyn": "a RaW conflict"
+        for r in ("none", "add", "mul", "max", "min")
+    },
+}
+
+
+def parameter(case):
+    reason = BROKEN.get(case.name())
+    marks = pytest.mark.xfail(strict=True, reason=reason) if reason else ()
+    return pytest.param(case, id=case.name(), marks=marks)
+
+
+@pytest.mark.parametrize("case", [parameter(case) for case in CASES])
 def test_operator(case):
     lnnc = pytest.importorskip("lnnc")
     out = lnnc.compile(case.model().SerializeToString()).run(case.feeds())
-    compare(case, [out[i] for i in range(case.outputs)])
+    compare(case, list(out.values()))
