@@ -9,7 +9,7 @@ from conftest import ZOO, assert_close, assert_same, zoo_path, zoo_sets
 FAMILIES = ("cfc_", "ltc_", "ctrnn_", "node_", "gru_", "lstm_", "rnn_")
 MODELS = sorted(p.stem for p in ZOO.glob("*.onnx") if p.stem.startswith(FAMILIES))
 UNROLLED_SECONDS = 15
-# Take about that long as they are, on a machine that does nothing else: docs/limitations.md says so.
+# Take about that long as they are, even on an idle machine: docs/limitations.md says so.
 SLOW = {"ctrnn_feedback_unrolled_t24", "ltc_ncp_seq_t16"}
 
 
