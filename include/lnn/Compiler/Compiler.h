@@ -36,9 +36,9 @@ struct CompileOptions {
   std::string baseDir; ///< folder of external tensor data, for models not read
                        ///< from a file
   std::vector<std::pair<std::string, std::string>>
-      states;         ///< input -> output pairs that names don't say
+      states;          ///< input -> output pairs that names don't say
   bool reroll = false; ///< turn what an exporter unrolled (time, solver steps)
-                      ///< back into loops
+                       ///< back into loops
   std::string emit =
       "so"; ///< what the artifact is: so, obj, llvm, asm or mlir (as lowered)
 };
