@@ -353,3 +353,54 @@ def test_causal_conv(batch, time, c, taps, bias):
     whole = np.concatenate([s, x], 1)
     y = sum(w[j] * whole[:, j : j + time] for j in range(taps)) + (b if bias else 0)
     check(got, {"y": y, "sn": whole[:, time:]})
+
+
+SEQUENCE = """
+func.func @main(%x: tensor<?x?x3xf32> {lnn.name = "x", lnn.dims = ["batch", "time", 3]},
+    %dt: tensor<?x?x1xf32> {lnn.name = "dt", lnn.role = "dt", lnn.dims = ["batch", "time", 1]},
+    %h0: tensor<?x4xf32>
+      {lnn.name = "h0", lnn.role = "state", lnn.next = "hn", lnn.dims = ["batch", 4]})
+    -> (tensor<?x?x4xf32> {lnn.name = "y"}, tensor<?x4xf32> {lnn.name = "hn"}) {
+  %c1 = arith.constant 1 : index
+  %n = tensor.dim %x, %c1 : tensor<?x?x3xf32>
+  %w = arith.constant dense<0.5> : tensor<4x4xf32>
+  %s = arith.constant dense<4.0> : tensor<4x4xf32>
+  %m = arith.constant dense<0.25> : tensor<4x4xf32>
+  %e = arith.constant dense<0.75> : tensor<4x4xf32>
+  %w1 = arith.constant dense<0.5> : tensor<3x4xf32>
+  %p = arith.constant dense<0.625> : tensor<4xf32>
+  %y, %hn = lnn.scan %t of %n over (%xt = %x dim 1, %dtt = %dt dim 1) carrying (%h = %h0)
+      stacking (dim 1) : (tensor<?x?x3xf32>, tensor<?x?x1xf32>, tensor<?x4xf32>)
+      -> (tensor<?x?x4xf32>, tensor<?x4xf32>) {
+    %next = lnn.ltc %h, %xt for %dtt unfolds 6 recurrent(%w, %s, %m, %e)
+      sensory(%w1, %w1, %w1, %w1) neurons(%p, %p, %p)
+      : tensor<?x4xf32>, tensor<?x3xf32>, tensor<?x1xf32>
+    lnn.yield %next : tensor<?x4xf32> carrying %next : tensor<?x4xf32>
+  }
+  return %y, %hn : tensor<?x?x4xf32>, tensor<?x4xf32>
+}
+"""
+
+
+def test_ltc_over_a_sequence():
+    model = lnnc.compile(SEQUENCE)
+    rng = np.random.default_rng(0)
+    x, dt = rng.uniform(-1, 1, (2, 5, 3)).astype("f4"), rng.uniform(0.1, 1, (2, 5, 1)).astype("f4")
+    h0 = rng.uniform(-1, 1, (2, 4)).astype("f4")
+    got = model.run({"x": x, "dt": dt, "h0": h0})
+    h, y = h0.astype("f8"), []
+    for t in range(5):
+        # All weights of a kind are equal, so that every receiver sums the same.
+        g = 0.5 * sigmoid(0.5 * (x[:, t].astype("f8") - 0.5)).sum(1, keepdims=True)
+        cm = 0.625 / (dt[:, t].astype("f8") / 6)
+        for _ in range(6):
+            r = 0.5 * sigmoid(4 * (h - 0.25)).sum(1, keepdims=True)
+            h = (cm * h + 0.625**2 + 0.75 * r + 0.5 * g) / (cm + 0.625 + r + g + 1e-8)
+        y.append(h)
+    check(got, {"y": np.stack(y, 1), "hn": h})
+    # Chunks of any length, one step and none included, give the same bits.
+    session, parts = model.session(batch=2), []
+    session.state = {"h0": h0}
+    for lo, hi in ((0, 1), (1, 1), (1, 4), (4, 5)):
+        parts.append(session.step(x=x[:, lo:hi], dt=dt[:, lo:hi])["y"])
+    assert np.concatenate(parts, 1).tobytes() == got["y"].tobytes()

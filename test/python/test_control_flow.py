@@ -248,7 +248,6 @@ def test_loop_that_grows_by_concat(axis, rows, start):
         assert got["h1"] == 2.0**n
 
 
-@pytest.mark.xfail(strict=True, reason="not bufferizable: a read after a write")
 def test_nested_loops():
     inner = loop_body(
         [CONTINUE, H.make_node("Add", ["v", "w"], ["vn"])],
