@@ -551,10 +551,6 @@ def compare(case, got):
 BROKEN = {
     "Cast-18-float32_9-to=16-dyn": "calls a function that artifacts don't have",
     "ReduceSumSquare-18-int32_3x5-cint64_1-dyn": "int32 is declared as int64 by the test",
-    **{
-        f"ScatterElements-18-float32_3x4-int64_2x3-float32_2x3-reduction={r}-dyn": "a RaW conflict"
-        for r in ("none", "add", "mul", "max", "min")
-    },
 }
 
 

@@ -24,14 +24,8 @@ ZOO_LOOPS = {
     "node_midpoint_grid8": 8,
     "node_rk4_grid8": 8,
 }
-# Where a loop is made of solver steps or of several states, bufferization refuses it.
-REFUSED = {
-    "ltc_ncp_seq_t16",
-    "ltc_seq_external",
-    "ctrnn_feedback_unrolled_t24",
-    "two_states",
-    "nested_solver_steps",
-}
+# Where a loop has several states that read each other, bufferization refuses it.
+REFUSED = {"two_states"}
 # Found are fewer or more iterations than there are.
 MISCOUNTED = {
     "folded_unsqueeze_of_zeros",
