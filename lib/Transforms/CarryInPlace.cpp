@@ -19,7 +19,8 @@ bool isInPlace(Value value, Value argument) {
     return true;
   // An inner loop that begins with it works in its buffer.
   if (auto loop = value.getDefiningOp<scf::ForOp>())
-    return isInPlace(loop.getTiedLoopInit(cast<OpResult>(value))->get(), argument);
+    return isInPlace(loop.getTiedLoopInit(cast<OpResult>(value))->get(),
+                     argument);
   auto materialize =
       value.getDefiningOp<bufferization::MaterializeInDestinationOp>();
   return materialize && materialize.getDest() == argument;

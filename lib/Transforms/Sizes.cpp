@@ -216,10 +216,12 @@ OpFoldResult DimResolver::resolve(Value tensor, int64_t dim,
   OpFoldResult result = compute(tensor, dim, builder);
   // What a scan's body sees has its size from outside.
   if (auto size = dyn_cast_if_present<Value>(result))
-    if (auto dimOp = size.getDefiningOp<tensor::DimOp>(); dimOp && dimOp.getConstantIndex())
+    if (auto dimOp = size.getDefiningOp<tensor::DimOp>();
+        dimOp && dimOp.getConstantIndex())
       if (auto argument = dyn_cast<BlockArgument>(dimOp.getSource());
           argument && isa<ScanOp>(argument.getOwner()->getParentOp()))
-        if (OpFoldResult outer = resolve(argument, *dimOp.getConstantIndex(), builder))
+        if (OpFoldResult outer =
+                resolve(argument, *dimOp.getConstantIndex(), builder))
           result = outer;
   --depth;
   cache[key] = result;
@@ -292,7 +294,8 @@ OpFoldResult DimResolver::compute(Value tensor, int64_t dim,
       if (i > inputs)
         return resolve(scan.getInits()[i - 1 - inputs], dim, builder);
       int64_t axis = scan.getDims()[i - 1];
-      return resolve(scan.getInputs()[i - 1], dim < axis ? dim : dim + 1, builder);
+      return resolve(scan.getInputs()[i - 1], dim < axis ? dim : dim + 1,
+                     builder);
     }
     if (auto func = dyn_cast<func::FuncOp>(parent);
         func && argument.getOwner()->isEntryBlock()) {
