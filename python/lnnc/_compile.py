@@ -38,7 +38,7 @@ def compile(
             list of such.
         base_dir: the folder of external tensor data, for models that are not read from a file.
         reroll: turn what the exporter unrolled, time or solver steps, back into loops, which
-            changes no result. Experimental: loops inside of loops may be refused.
+            changes no result. Experimental: loops of several states may be refused.
 
     Raises:
         UnsupportedError: the model uses something that is not supported; the message lists all of
