@@ -99,7 +99,7 @@ LogicalResult SolveLowering::checkSupported() {
     return solve.emitOpError()
            << "adaptive control (" << method
            << ") cannot be lowered yet; use a fixed number of steps, "
-              "#ode.method<"
+              "<"
            << scheme << ", steps = N>";
   const Tableau *tableau = method.getTableau();
   if (tableau && !tableau->isExplicit())
