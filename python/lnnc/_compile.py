@@ -22,7 +22,7 @@ def compile(
     cpu: str | None = None,
     features: str | Iterable[str] | None = None,
     base_dir: str | os.PathLike[str] | None = None,
-    reroll: bool = False,
+    reroll: bool = True,
 ) -> Model:
     """Compiles a model to native code.
 
@@ -37,8 +37,8 @@ def compile(
         features: CPU features to add or leave out, as LLVM writes them: `"+avx2,-avx512f"` or a
             list of such.
         base_dir: the folder of external tensor data, for models that are not read from a file.
-        reroll: turn what the exporter unrolled, time or solver steps, back into loops, which
-            changes no result. Experimental: loops of several states may be refused.
+        reroll: turn what the exporter unrolled, time or solver steps, back into loops. It
+            changes no result; compile time and size then don't depend on how many there are.
 
     Raises:
         UnsupportedError: the model uses something that is not supported; the message lists all of

@@ -22,7 +22,7 @@ class Builder:
         return name
 
     def const(self, value, dtype="f4"):
-        name = f"c{len(self.constants)}"
+        name = f"k{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
@@ -276,7 +276,7 @@ def one_weight_differs(b):
     joined(b, steps(b, cell, range(T), "h0", at3=dict(r=b.weight(N, N))))
 
 
-@graph(4)
+@graph(8)  # all but the step that leads nowhere
 def one_step_uses_another_state(b):
     cell, h, values = start(b), "h0", []
     for t in range(T):
@@ -359,7 +359,7 @@ def another_activation_once(b):
 @graph(8)
 def the_last_step_differs(b):
     cell = start(b)
-    joined(b, steps(b, cell, range(T), "h0", **{f"at{T - 1}": dict(bias=b.weight(N))}))
+    joined(b, steps(b, cell, range(T), "h0", **{f"at{T - 1}": dict(r=b.weight(N, N))}))
 
 
 @graph(8)
@@ -399,7 +399,7 @@ def a_step_twice(b):
     b.output(again, [1, N])
 
 
-@graph(4)
+@graph(0)
 def period_of_two(b):
     cell = start(b)
     r = b.weight(N, N)
@@ -418,7 +418,7 @@ def no_recurrence(b):
     joined(b, rows)
 
 
-@graph(0)
+@graph(2)  # its last two levels on one side
 def a_tree(b):
     x = b.input("x", [8, N])
     cell = Cell(b, N, N)

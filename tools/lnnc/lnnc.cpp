@@ -57,10 +57,10 @@ struct Options {
       cl::desc(
           "An input and the output that replaces it, where names don't say it"),
       cl::value_desc("input:output"), cl::cat(category)};
-  cl::opt<bool> reroll{
-      "reroll",
-      cl::desc("Turn what the exporter unrolled (time, solver steps) back into "
-               "loops (experimental)"),
+  cl::opt<bool> noReroll{
+      "no-reroll",
+      cl::desc("Leave what the exporter unrolled (time, solver steps) as it "
+               "is, instead of turning it back into loops"),
       cl::cat(category)};
   cl::opt<std::string> emit{
       "emit",
@@ -87,7 +87,7 @@ void unregister(Options &options) {
   for (std::reference_wrapper<cl::Option> option :
        std::initializer_list<std::reference_wrapper<cl::Option>>{
            options.input, options.output, options.target, options.cpu,
-           options.features, options.name, options.states, options.reroll,
+           options.features, options.name, options.states, options.noReroll,
            options.emit})
     option.get().removeArgument();
 }
@@ -165,7 +165,7 @@ int main(int argc, char **argv) {
   compile.features = options.features;
   compile.name = options.name;
   compile.emit = options.emit;
-  compile.reroll = options.reroll;
+  compile.reroll = !options.noReroll;
   if (!readStates(options, compile))
     return Usage;
   lnn::CompileResult result = lnn::compileFile(options.input, compile);

@@ -37,7 +37,7 @@ struct CompileOptions {
                        ///< from a file
   std::vector<std::pair<std::string, std::string>>
       states;          ///< input -> output pairs that names don't say
-  bool reroll = false; ///< turn what an exporter unrolled (time, solver steps)
+  bool reroll = true; ///< turn what an exporter unrolled (time, solver steps)
                        ///< back into loops
   std::string emit =
       "so"; ///< what the artifact is: so, obj, llvm, asm or mlir (as lowered)

@@ -25,7 +25,7 @@ enum class OutputKind { SharedObject, Object, LLVM, Assembly, MLIR };
 struct TargetOptions {
   std::string cpu, features;
   std::string soname;  ///< of a shared object
-  bool reroll = false; ///< unrolled loops of an imported model become loops
+  bool reroll = true; ///< unrolled loops of an imported model become loops
 };
 
 class Target {

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Reroller.h"
+#include <climits>
 #include <map>
 
 using namespace mlir;
@@ -13,8 +14,9 @@ using namespace lnn;
 using namespace lnn::reroll;
 
 /// Too small to be a loop: every chain of two like nodes would be one.
-static bool worthwhile(int period, int trip) {
-  return trip >= 2 && (trip - 1) * period >= 6 && (trip >= 3 || period >= 8);
+static bool worthwhile(int period, int trip, int least) {
+  return trip >= least && (trip - 1) * period >= 6 &&
+         (trip >= 3 || period >= 8);
 }
 
 /// Distances between nodes of equal label that are frequent enough, ascending.
@@ -39,7 +41,7 @@ SmallVector<int> Reroller::periods() const {
 }
 
 uint64_t Reroller::hashOf(Interval interval) const {
-  llvm::hash_code hash = llvm::hash_combine(interval.period, interval.length());
+  llvm::hash_code hash = llvm::hash_value(interval.period);
   for (int i = interval.begin; i < interval.begin + interval.period;
        ++i) // the rest repeats them
     hash = llvm::hash_combine(hash, labelAt(i));
@@ -72,9 +74,8 @@ void Reroller::countCrossing(Interval interval) {
 /// The place to cut at: where most iterations are found, then the fewest
 /// states; -1 where none is.
 int Reroller::bestPhase(Interval interval) {
-  constexpr int maxTries = 16;
+  int period = interval.period, maxTries = std::clamp(4096 / period, 16, 64);
   countCrossing(interval);
-  int period = interval.period;
   SmallVector<int> phases = llvm::to_vector(llvm::seq(0, period));
   llvm::sort(phases, [&](int a, int b) {
     return std::pair(crossing[a], a) < std::pair(crossing[b], b);
@@ -93,9 +94,17 @@ int Reroller::bestPhase(Interval interval) {
     int first = 0;
     for (; !run && first < std::min(blocks - 1, 2); ++first)
       run = matcher.find(start + first * period, period, 8 + first);
+    int gained = run ? run->trip() - 1 - first : -first;
+    // The last block may only look like the others.
+    if (!run || blocks > 2) {
+      std::optional<Run> last =
+          matcher.find(start + (blocks - 2) * period, period, 2);
+      gained -= !last;
+      if (!run)
+        run = std::move(last);
+    }
     if (!run)
       continue;
-    int gained = run->trip() - 2 - (first - 1);
     std::pair<int, int> rank{blocks + gained, -int(run->states.size())};
     if (best < 0 || rank > bestRank) {
       best = phase;
@@ -107,15 +116,29 @@ int Reroller::bestPhase(Interval interval) {
 
 /// The run at the end of the interval.
 std::optional<Run> Reroller::bestRun(Interval interval) {
-  auto [known, isNew] = knownPhases.try_emplace(hashOf(interval), -2);
-  if (isNew)
-    known->second = bestPhase(interval);
-  int phase = known->second, period = interval.period;
-  if (phase < 0)
+  constexpr int maxFailures = 3;
+  Phase &phase = knownPhases[hashOf(interval)];
+  if (phase.at < 0 && phase.failures < maxFailures) {
+    phase.at = bestPhase(interval);
+    phase.failures += phase.at < 0;
+  }
+  int period = interval.period,
+      blocks = (interval.length() - phase.at) / period;
+  if (phase.at < 0 || blocks < 2)
     return std::nullopt;
-  int blocks = (interval.length() - phase) / period;
-  int start = interval.begin + phase + (blocks - 2) * period;
-  return matcher.find(start, period, INT_MAX);
+  return matcher.find(interval.begin + phase.at + (blocks - 2) * period, period,
+                      INT_MAX);
+}
+
+/// True where some node at the interval's end reads another one there: without
+/// that, nothing is handed on.
+bool Reroller::isChained(Interval interval) const {
+  int from = interval.end - 2 * interval.period;
+  for (int i = from; i < interval.end; ++i)
+    for (Ref ref : graph.nodes[graph.order[i]].operands)
+      if (!ref.leaf() && graph.position[ref.id] >= from)
+        return true;
+  return false;
 }
 
 void Reroller::remark(const Run &run) const {
@@ -133,7 +156,7 @@ int Reroller::searchInterval(Interval interval, unsigned &made) {
     Interval wider{interval.begin, interval.end, m * interval.period};
     std::optional<Run> run = bestRun(wider);
     if (!run || !matcher.complete(*run) ||
-        !worthwhile(run->places(), run->trip()))
+        !worthwhile(run->places(), run->trip(), leastTrip))
       continue;
     int first = interval.end;
     for (auto &iteration : run->backward)
@@ -153,35 +176,52 @@ int Reroller::searchInterval(Interval interval, unsigned &made) {
 
 unsigned Reroller::search(int period) {
   unsigned made = 0;
+  SmallVector<Interval> intervals;
   int n = graph.order.size();
+  // What is tried is bounded by the graph's size, whatever it looks like.
+  constexpr int maxTries = 64;
+  const int64_t maxWork = 64 * int64_t(n) + (1 << 16);
   for (int i = 0; i + period < n;) {
     int begin = i;
     while (i + period < n && labelAt(i) == labelAt(i + period))
       ++i;
     Interval interval{begin, i + period, period};
-    for (int tries = 0; tries < 64 && i > begin &&
-                        worthwhile(period, interval.length() / period);
-         ++tries)
-      interval.end = searchInterval(interval, made);
+    if (worthwhile(period, interval.length() / period, 2) &&
+        isChained(interval))
+      intervals.push_back(interval);
     i = std::max(i, begin + 1);
   }
+  // The last first: a run grows to the front, where it may take in the end of
+  // the interval before.
+  for (Interval interval : llvm::reverse(intervals))
+    for (int tries = 0; tries < maxTries && matcher.workDone() < maxWork &&
+                        worthwhile(period, interval.length() / period, 2);
+         ++tries)
+      interval.end = searchInterval(interval, made);
   return made;
 }
 
 bool Reroller::round(unsigned &made) {
   matcher.beginRound();
   knownPhases.clear();
-  for (int period : periods())
-    if (unsigned found = search(period)) {
-      made += found;
-      return true;
-    }
+  SmallVector<int> candidates = periods();
+  // Two blocks alike may be so by accident: they wait until nothing longer is
+  // found.
+  for (int least : {3, 2}) {
+    leastTrip = least;
+    for (int period : candidates)
+      if (unsigned found = search(period)) {
+        made += found;
+        return true;
+      }
+  }
   return false;
 }
 
 unsigned Reroller::run() {
   unsigned made = 0;
-  while (graph.refresh() && round(made))
+  for (bool valid = graph.normalize(); valid && round(made);
+       valid = graph.refresh())
     ;
   return made;
 }

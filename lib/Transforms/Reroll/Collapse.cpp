@@ -66,6 +66,7 @@ private:
   llvm::DenseMap<std::pair<uint64_t, int64_t>, BodyRef> sliceIndex;
   std::vector<std::optional<BodyRef>> built; // by place
   SmallVector<Output> outputs;
+  std::vector<char> input;                     // by place
   SmallVector<std::pair<int, Ref>> lastStates; // state, value that it replaces
   int64_t extracted = 0; // values that are read one by one
 
@@ -184,8 +185,10 @@ void Collapser::findOutput(int place, int res) {
 }
 
 void Collapser::findOutputs() {
+  input = inputPlaces(graph, run);
   for (int place = 0; place < run.places(); ++place)
-    for (unsigned res = 0; res < labelAt(place).types.size(); ++res)
+    for (unsigned res = 0; !input[place] && res < labelAt(place).types.size();
+         ++res)
       findOutput(place, res);
 }
 
@@ -616,17 +619,20 @@ void Collapser::replaceOutput(const Output &out, Ref stacked, bool isSqueezed) {
   bool scan = body->slices();
   if (out.joiner >= 0) {
     Ref whole = joined(out, stacked, isSqueezed);
-    const Node &joiner = graph.nodes[out.joiner];
+    // Another run's values may have been joined in it already.
+    int at = graph.resolve({out.joiner, 0}).id;
+    const Node &joiner = graph.nodes[at];
     if (int(joiner.operands.size()) > trip) {
       SmallVector<Ref> operands(joiner.operands.begin(), joiner.operands.end());
-      operands.erase(operands.begin() + out.first + 1,
-                     operands.begin() + out.first + trip);
-      operands[out.first] = whole;
-      const Label label = graph.labelOf(out.joiner);
+      Ref first{run.node(out.reverse ? trip - 1 : 0, out.place), out.res};
+      auto begin = llvm::find(operands, first);
+      *begin = whole;
+      operands.erase(begin + 1, begin + trip);
+      const Label label = graph.labelOf(at);
       whole = graph.make("Concat", operands, label.types[0], label.shapes[0],
                          joiner.loc, llvm::to_vector(label.attrs.getValue()));
     }
-    graph.replace({out.joiner, 0}, whole);
+    graph.replace({at, 0}, whole);
   }
   for (int i = 0; i < trip; ++i) {
     int id = run.node(i, out.place);
@@ -672,8 +678,8 @@ bool Collapser::rewrite() {
     replaceOutput(out, {id, int(run.states.size() + k)},
                   squeezed(out).has_value());
   for (auto &iteration : run.backward)
-    for (int node : iteration)
-      if (node >= 0)
+    for (auto [place, node] : llvm::enumerate(iteration))
+      if (node >= 0 && !input[place])
         graph.collapsed[node] = 1;
   return true;
 }

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Run.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace lnn;
@@ -23,7 +24,8 @@ bool Matcher::truncate(Run &run, int trip) {
   }
   for (int i = trip; i < run.trip(); ++i)
     for (int id : run.backward[i])
-      if (id >= 0)
+      if (id >= 0 &&
+          iterationOf[id] >= trip) // else a kept iteration has it too
         owner[id] = 0;
   run.backward.resize(trip);
   return true;
@@ -38,9 +40,34 @@ static int firstPosition(const Graph &graph, const Run &run) {
   return first;
 }
 
+std::vector<char> lnn::reroll::inputPlaces(const Graph &graph, const Run &run) {
+  static const llvm::StringSet<> moves = {"Gather",    "Slice",   "Squeeze",
+                                          "Unsqueeze", "Reshape", "Transpose",
+                                          "Flatten",   "Cast"};
+  std::vector<char> result(run.places(), 1);
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (int place = 0; place < run.places(); ++place) {
+      const Label &label = graph.labelOf(run.model(place));
+      bool moving = !label.loop && !label.original && !label.domain &&
+                    moves.contains(label.type);
+      for (const OperandClass &cls : run.classes[place])
+        moving &= cls.kind != OperandClass::Carried &&
+                  (cls.kind != OperandClass::Internal || result[cls.id]);
+      if (result[place] && !moving) {
+        result[place] = 0;
+        changed = true;
+      }
+    }
+  }
+  return result;
+}
+
 /// The latest of the run's iterations (counted backward) that the values depend
 /// on. The run's nodes stand at `first` or behind it.
-std::optional<int> Matcher::dependsOnRun(ArrayRef<Ref> values, int first) {
+std::optional<int> Matcher::dependsOnRun(const Run &run, ArrayRef<Ref> values) {
+  int first = firstPosition(graph, run);
+  std::vector<char> input = inputPlaces(graph, run);
   std::optional<int> latest;
   llvm::DenseSet<int> seen;
   SmallVector<int> work;
@@ -49,7 +76,7 @@ std::optional<int> Matcher::dependsOnRun(ArrayRef<Ref> values, int first) {
     if (ref.leaf() || graph.position[ref.id] < first ||
         !seen.insert(ref.id).second)
       return;
-    if (inRun(ref.id))
+    if (inRun(ref.id) && !input[placeOf[ref.id]])
       latest =
           std::min(latest.value_or(iterationOf[ref.id]), iterationOf[ref.id]);
     else
@@ -70,7 +97,7 @@ bool Matcher::makeLegal(Run &run) {
       for (OperandClass &cls : classes)
         if (cls.kind == OperandClass::Invariant)
           outer.push_back(cls.value);
-    std::optional<int> latest = dependsOnRun(outer, firstPosition(graph, run));
+    std::optional<int> latest = dependsOnRun(run, outer);
     if (!latest)
       return true;
     if (!truncate(run, *latest))
@@ -233,7 +260,7 @@ bool Matcher::absorbUser(Run &run, int place, Graph::Use use) {
         enter(nodes[i], run.backward[trip - 1 - i].size() - 1, trip - 1 - i);
     }
   llvm::append_range(run.classes, addition.classes);
-  if (!dependsOnRun(addition.invariants, firstPosition(graph, run)))
+  if (!dependsOnRun(run, addition.invariants))
     return true;
   for (auto &nodes : addition.nodes)
     for (int id : nodes)

@@ -1,4 +1,4 @@
-//===- Extend.cpp - one more iteration in front of a run ------------------===//
+//===- Extend.cpp - one more iteration at an end of a run -----------------===//
 //
 // The body is walked backward from its states' next values and, in parallel,
 // the graph backward from the initial values, wherever those nodes stand.
@@ -24,8 +24,7 @@ bool Matcher::bindState(const Run &run, Front &front, int state, Ref ref) {
   std::optional<Ref> &init = front.inits[state];
   if (init)
     return *init == ref;
-  if ((!ref.leaf() && inRun(ref.id)) ||
-      graph.shapeOf(ref) != graph.shapeOf(run.states[state].init))
+  if (graph.shapeOf(ref) != graph.shapeOf(run.states[state].init))
     return false;
   init = ref;
   return true;
@@ -126,7 +125,9 @@ bool Matcher::bind(const Run &run, Front &front, int place, Ref ref) {
   int &node = front.nodes[place];
   if (node != -1)
     return node == ref.id;
-  if (!isFree(ref.id) ||
+  // Two iterations may have the same node at one place: equal ones were merged.
+  bool shared = inRun(ref.id) && placeOf[ref.id] == place;
+  if ((!isFree(ref.id) && !shared) ||
       graph.nodes[ref.id].label != graph.nodes[run.model(place)].label)
     return false;
   node = ref.id;
@@ -165,32 +166,137 @@ bool Matcher::bindOperands(const Run &run, Front &front, int place) {
   return true;
 }
 
-bool Matcher::prepend(Run &run) {
-  Front front;
+/// Binds an iteration whose states' next values are `roots`. False where there
+/// is none.
+bool Matcher::bindIteration(const Run &run, Front &front, ArrayRef<Ref> roots) {
+  work += run.places();
   front.nodes.assign(run.places(), -1);
   front.inits.resize(run.states.size());
-  for (const Run::State &state : run.states)
-    if ((!state.init.leaf() && state.init.res != state.res) ||
-        !bind(run, front, state.place, state.init))
+  for (auto [state, root] : llvm::zip(run.states, roots))
+    if ((!root.leaf() && root.res != state.res) ||
+        !bind(run, front, state.place, root))
       return false;
   while (!front.work.empty())
     if (!bindOperands(run, front, front.work.pop_back_val()))
       return false;
-  for (auto [state, init] : llvm::zip(run.states, front.inits))
-    if (!init)
-      return false;
-  // At least one node must be there: zeros alone could be taken back for ever.
-  if (llvm::all_of(front.nodes, [](int id) { return id < 0; }))
+  if (!llvm::all_of(front.inits, [](auto &init) { return init.has_value(); }))
     return false;
+  // At least one node must be there: zeros alone could be taken back for ever.
+  return llvm::any_of(front.nodes, [](int id) { return id >= 0; });
+}
+
+bool Matcher::prepend(Run &run) {
+  Front front;
+  SmallVector<Ref> roots = llvm::map_to_vector(
+      run.states, [](const Run::State &state) { return state.init; });
+  if (!bindIteration(run, front, roots))
+    return false;
+  for (std::optional<Ref> &init : front.inits)
+    if (!init->leaf() && inRun(init->id))
+      return false;
   for (auto [state, init] : llvm::zip(run.states, front.inits))
     state.init = *init;
   for (auto [place, q] : front.nowScanned)
     run.classes[place][q].kind = OperandClass::Scanned;
   for (auto [place, id] : llvm::enumerate(front.nodes)) {
     id = std::max(id, -1);
-    if (id >= 0)
+    if (id >= 0 && !inRun(id))
       enter(id, place, run.trip());
   }
   run.backward.push_back(std::move(front.nodes));
+  return true;
+}
+
+/// The places and operands that lead from a state to the next value of one, by
+/// the shortest way.
+SmallVector<std::pair<int, unsigned>> Matcher::wayThrough(const Run &run,
+                                                          int from, int to) {
+  int goal = run.states[to].place;
+  std::vector<std::pair<int, unsigned>> via(
+      run.places(), {-2, 0}); // the place before, operand
+  SmallVector<int> queue;
+  auto reach = [&](int place, int before, unsigned operand) {
+    if (via[place].first != -2)
+      return;
+    via[place] = {before, operand};
+    queue.push_back(place);
+  };
+  auto users = [&](auto &&isRead, int before) {
+    for (int place = 0; place < run.places(); ++place)
+      for (auto [q, cls] : llvm::enumerate(run.classes[place]))
+        if (isRead(cls))
+          reach(place, before, q);
+  };
+  users(
+      [&](const OperandClass &cls) {
+        return cls.kind == OperandClass::Carried && cls.id == from;
+      },
+      -1);
+  for (unsigned i = 0; i < queue.size() && via[goal].first == -2; ++i)
+    users(
+        [&, at = queue[i]](const OperandClass &cls) {
+          return cls.kind == OperandClass::Internal && cls.id == at;
+        },
+        queue[i]);
+  SmallVector<std::pair<int, unsigned>> way;
+  if (via[goal].first == -2)
+    return way;
+  for (int place = goal; place >= 0; place = via[place].first)
+    way.push_back({place, via[place].second});
+  std::reverse(way.begin(), way.end());
+  return way;
+}
+
+/// Nodes that may be the next value of state `to` in the iteration behind the
+/// last.
+SmallVector<Ref> Matcher::nextValues(const Run &run, int to) {
+  SmallVector<Ref> found;
+  for (unsigned from = 0; from < run.states.size() && found.empty(); ++from) {
+    SmallVector<std::pair<int, unsigned>> way = wayThrough(run, from, to);
+    const Run::State &state = run.states[from];
+    SmallVector<std::pair<int, unsigned>> stack; // node, steps of the way done
+    if (!way.empty() && run.backward[0][state.place] >= 0)
+      stack.push_back({run.backward[0][state.place], 0});
+    for (int guard = 0; !stack.empty() && guard < 64; ++guard) {
+      auto [id, done] = stack.pop_back_val();
+      if (done == way.size()) {
+        found.push_back({id, run.states[to].res});
+        continue;
+      }
+      auto [place, operand] = way[done];
+      for (Graph::Use use : graph.usesOf(id))
+        if (use.user >= 0 && use.operand == int(operand) && isFree(use.user) &&
+            graph.nodes[use.user].label == graph.nodes[run.model(place)].label)
+          stack.push_back({use.user, done + 1});
+    }
+  }
+  return found;
+}
+
+/// One more iteration behind the run.
+bool Matcher::append(Run &run) {
+  SmallVector<Ref> roots;
+  for (unsigned state = 0; state < run.states.size(); ++state) {
+    SmallVector<Ref> candidates = nextValues(run, state);
+    if (candidates.size() != 1)
+      return false; // none, or no telling which
+    roots.push_back(candidates[0]);
+  }
+  Front front;
+  if (!bindIteration(run, front, roots))
+    return false;
+  for (auto [state, init] : llvm::zip(run.states, front.inits))
+    if (*init != Ref{run.backward[0][state.place], state.res})
+      return false;
+  for (auto [place, q] : front.nowScanned)
+    run.classes[place][q].kind = OperandClass::Scanned;
+  for (int i = run.trip() - 1; i >= 0; --i)
+    for (int id : run.backward[i])
+      if (id >= 0 && iterationOf[id] == i)
+        ++iterationOf[id];
+  for (auto [place, id] : llvm::enumerate(front.nodes))
+    if (id >= 0)
+      enter(id, place, 0);
+  run.backward.insert(run.backward.begin(), std::move(front.nodes));
   return true;
 }

@@ -98,6 +98,9 @@ public:
   /// Reads the block. False where it holds an op that is no part of an ONNX
   /// graph.
   bool read();
+  /// Brings to one form what exporters write in several, and lays the graph
+  /// out. False if it has a cycle.
+  bool normalize();
   /// Writes the block anew.
   void write();
   /// Carries out replace(), merges what has become equal and lays the graph out

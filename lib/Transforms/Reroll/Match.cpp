@@ -1,6 +1,7 @@
 //===- Match.cpp - the body of a run, from two neighbouring blocks --------===//
 #include "Run.h"
 #include "llvm/ADT/StringSwitch.h"
+#include <climits>
 
 using namespace mlir;
 using namespace lnn;
@@ -12,6 +13,7 @@ void Matcher::beginRound() {
   placeOf.assign(size, -1);
   iterationOf.assign(size, -1);
   serial = 0;
+  work = 0;
 }
 
 void Matcher::enter(int id, int place, int backward) {
@@ -113,6 +115,7 @@ std::optional<OperandClass> Matcher::classify(Run &run, int place,
 /// The blocks' nodes as two iterations.
 std::optional<Run> Matcher::seed(int start, int period) {
   ++serial;
+  work += period;
   Run run;
   run.backward.assign(2, std::vector<int>(period));
   for (int j = 0; j < period; ++j)
@@ -207,6 +210,14 @@ void Matcher::keepRecurrence(Run &run) {
 std::optional<Run> Matcher::find(int start, int period, int most) {
   std::optional<Run> run = seed(start, period);
   while (run && run->trip() < most && prepend(*run))
+    ;
+  if (run && most == INT_MAX)
+    dropStates(*run);
+  // What stands behind the last block is little: all but the last steps are
+  // blocks.
+  constexpr int maxAppended = 16;
+  for (int i = 0; run && most == INT_MAX && i < maxAppended && append(*run);
+       ++i)
     ;
   return run;
 }

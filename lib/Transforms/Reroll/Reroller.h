@@ -17,8 +17,12 @@ public:
 private:
   Graph &graph;
   Matcher matcher;
+  int leastTrip = 2;
   bool remarks;
-  llvm::DenseMap<uint64_t, int> knownPhases; // by an interval's labels
+  struct Phase {
+    int at = -1, failures = 0;
+  };
+  llvm::DenseMap<uint64_t, Phase> knownPhases; // by an interval's labels
   std::vector<int> crossing; // values that cross a cut, by phase
 
   struct Interval {
@@ -36,6 +40,7 @@ private:
   int bestPhase(Interval interval);
   void countCrossing(Interval interval);
   void remark(const Run &run) const;
+  bool isChained(Interval interval) const;
   uint64_t hashOf(Interval interval) const;
 };
 

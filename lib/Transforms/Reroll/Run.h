@@ -47,6 +47,10 @@ struct Run {
   }
 };
 
+/// By place: whether it is a slice of outer values, or of another such place,
+/// that may as well be taken twice, inside of the loop and outside of it.
+std::vector<char> inputPlaces(const Graph &graph, const Run &run);
+
 /// Finds runs in a graph that is laid out. Knows which nodes are in the run at
 /// hand.
 class Matcher {
@@ -54,6 +58,8 @@ public:
   Matcher(Graph &graph, int64_t maxScanned)
       : graph(graph), maxScanned(maxScanned) {}
 
+  /// Nodes that were compared in this round.
+  int64_t workDone() const { return work; }
   // A node that no run has.
   bool isFree(int id) const { return !inRun(id) && !graph.collapsed[id]; }
   /// A run of the two neighbouring blocks of `period` nodes that begin at
@@ -75,6 +81,7 @@ private:
   static constexpr int64_t maxFolded =
       1 << 16; // elements of a constant that an exporter may have folded
   int serial = 0;
+  int64_t work = 0;
   std::vector<int> owner, placeOf,
       iterationOf; // by node; iterations are counted backward
 
@@ -90,7 +97,12 @@ private:
   void keepRecurrence(Run &run);
   // Extend.cpp
   struct Front;
+  bool bindIteration(const Run &run, Front &front, llvm::ArrayRef<Ref> roots);
   bool prepend(Run &run);
+  bool append(Run &run);
+  llvm::SmallVector<std::pair<int, unsigned>> wayThrough(const Run &run,
+                                                         int from, int to);
+  llvm::SmallVector<Ref> nextValues(const Run &run, int to);
   bool bind(const Run &run, Front &front, int place, Ref ref);
   std::optional<Values> valueAtZero(const Run &run, int place,
                                     llvm::SmallVectorImpl<int> &states,
@@ -100,9 +112,13 @@ private:
   bool bindConstant(const Run &run, Front &front, int place, Ref ref);
   bool bindState(const Run &run, Front &front, int state, Ref ref);
   bool bindOperands(const Run &run, Front &front, int place);
+  // Retime.cpp
+  bool followsFromStates(const Run &run, int s);
+  void retime(Run &run, int s);
+  void dropStates(Run &run);
   // Complete.cpp
   bool truncate(Run &run, int trip);
-  std::optional<int> dependsOnRun(llvm::ArrayRef<Ref> values, int first);
+  std::optional<int> dependsOnRun(const Run &run, llvm::ArrayRef<Ref> values);
   bool makeLegal(Run &run);
   struct Addition;
   void absorbUsers(Run &run);

@@ -57,7 +57,7 @@ struct CpuPipelineOptions
       *this, "reroll",
       llvm::cl::desc(
           "turn unrolled loops of an imported model back into loops"),
-      llvm::cl::init(false)};
+      llvm::cl::init(true)};
 };
 
 /// From the onnx level, or any level below, to the LLVM dialect.
