@@ -32,6 +32,18 @@ def Lnn_SiluOp : Lnn_UnaryOp<"silu"> {
 def Lnn_GeluOp : Lnn_UnaryOp<"gelu"> {
   let summary = "x * (1 + erf(x / sqrt(2))) / 2";
 }
+def Lnn_GateOp : Lnn_UnaryOp<"gate"> {
+  let summary = "1 / (1 + 2^x), to within 1.5e-7";
+  let description = [{
+    A sigmoid for sums of many: `sigmoid(a x + c)` is `gate(-log2(e) (a x + c))`, where the factor goes into the parameters. Its error is
+    absolute, at most 1.5e-7, for what is weighted and added; a sigmoid that is a result of its own is `lnn.sigmoid`. 0 at inf, 1 at -inf.
+
+    ```mlir
+    %y = math.fma %v, %slope, %offset : f32
+    %g = lnn.gate %y : f32
+    ```
+  }];
+}
 
 //===----------------------------------------------------------------------===//
 // Checks

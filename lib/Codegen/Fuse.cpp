@@ -54,6 +54,8 @@ static bool shouldFuse(OpOperand *use) {
 
 namespace {
 struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
+  using LnnFusePassBase::LnnFusePassBase;
+
   void runOnOperation() override {
     if (failed(simplify()))
       return signalPassFailure();
@@ -62,7 +64,11 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
     numMerged += merged;
     if (merged && failed(simplify()))
       return signalPassFailure();
-    numPacked += packConstants(getOperation(), rewriter);
+    unsigned folded = foldParameters(getOperation(), rewriter);
+    numFolded += folded;
+    if (folded && failed(simplify()))
+      return signalPassFailure();
+    numPacked += packConstants(getOperation(), rewriter, lanes);
   }
 
   LogicalResult simplify() {

@@ -12,10 +12,16 @@ namespace lnn {
 unsigned mergeSiblings(mlir::func::FuncOp function,
                        mlir::RewriterBase &rewriter);
 
+/// Computes what depends on constant operands alone, and regroups sums and
+/// products so that more does. Returns how many parameters were folded.
+unsigned foldParameters(mlir::func::FuncOp function,
+                        mlir::RewriterBase &rewriter);
+
 /// Transposes constant operands so that the loop which goes into lanes is their
-/// last dimension. Returns how many.
+/// last dimension, and cuts matrices into panels as wide as a block of vectors
+/// of `lanes`. Returns how many.
 unsigned packConstants(mlir::func::FuncOp function,
-                       mlir::RewriterBase &rewriter);
+                       mlir::RewriterBase &rewriter, int64_t lanes);
 
 } // namespace lnn
 #endif // LNN_LIB_CODEGEN_FUSION_H

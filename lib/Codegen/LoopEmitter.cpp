@@ -1,7 +1,8 @@
 //===- LoopEmitter.cpp - loops over vectors for one linalg.generic --------===//
 //
-// Loops: outer parallel ones, then blocks of rows, then blocks of vectors, then
-// the reductions with the accumulators as carried values. Every input is loaded
+// Loops: outer parallel ones, then blocks of vectors, then parallel ones that
+// share what the block reads, then blocks of rows, then the reductions with the
+// accumulators as carried values. Every input is loaded
 // at the outermost reduction loop that it does not vary in; the block's inputs
 // are all loaded before its outputs are stored, so an output that is an input's
 // buffer, read at the same index, is safe.
@@ -72,7 +73,7 @@ static void forEach(ImplicitLocOpBuilder &b, Value from, Value to, int64_t step,
 
 void LoopEmitter::emitOuter(unsigned level) {
   if (level == plan.outer.size()) {
-    emitRows();
+    emitVectors();
     return;
   }
   unsigned dim = plan.outer[level];
@@ -82,38 +83,10 @@ void LoopEmitter::emitOuter(unsigned level) {
   });
 }
 
-void LoopEmitter::emitRows() {
-  if (!plan.rowDim) {
-    emitVectors(1);
-    return;
-  }
-  unsigned dim = *plan.rowDim;
-  Value end = extent(dim), wholeEnd;
-  std::optional<int64_t> size = getConstantIntValue(end);
-  if (size)
-    wholeEnd = index(*size - *size % plan.rows);
-  else
-    wholeEnd = arith::SubIOp::create(
-        b, end, arith::RemUIOp::create(b, end, index(plan.rows)));
-  forEach(b, index(0), wholeEnd, plan.rows, [&](Value iv) {
-    ivs[dim] = iv;
-    emitVectors(plan.rows);
-  });
-  // The rows left over: one block where their number is known, one by one
-  // otherwise.
-  int64_t rest = size ? *size % plan.rows : 1;
-  if (rest > 0)
-    forEach(b, wholeEnd, end, rest, [&](Value iv) {
-      ivs[dim] = iv;
-      emitVectors(rest);
-    });
-}
-
-void LoopEmitter::emitVectors(int64_t rows) {
+void LoopEmitter::emitVectors() {
   BlockShape shape;
-  shape.rows = rows;
   if (!plan.vectorDim) {
-    emitBlock(shape);
+    emitInside(0, shape);
     return;
   }
   unsigned dim = *plan.vectorDim;
@@ -128,7 +101,7 @@ void LoopEmitter::emitVectors(int64_t rows) {
   forEach(b, index(0), wholeEnd, perBlock, [&](Value iv) {
     ivs[dim] = iv;
     shape.vectors = plan.vectors;
-    emitBlock(shape);
+    emitInside(0, shape);
   });
   if (size) {
     int64_t rest = *size % perBlock;
@@ -140,7 +113,7 @@ void LoopEmitter::emitVectors(int64_t rows) {
     if (shape.lastLanes)
       shape.mask = vector::ConstantMaskOp::create(
           b, vectorOf(b.getI1Type()), ArrayRef<int64_t>{shape.lastLanes});
-    emitBlock(shape);
+    emitInside(0, shape);
     return;
   }
   forEach(b, wholeEnd, end, plan.lanes, [&](Value iv) {
@@ -149,8 +122,54 @@ void LoopEmitter::emitVectors(int64_t rows) {
     shape.mask = vector::CreateMaskOp::create(
         b, vectorOf(b.getI1Type()),
         ValueRange{arith::SubIOp::create(b, end, iv)});
-    emitBlock(shape);
+    emitInside(0, shape);
   });
+}
+
+void LoopEmitter::emitInside(unsigned level, const BlockShape &shape) {
+  if (level == plan.inside.size()) {
+    emitRows(shape);
+    return;
+  }
+  unsigned dim = plan.inside[level];
+  forEach(b, index(0), extent(dim), 1, [&](Value iv) {
+    ivs[dim] = iv;
+    emitInside(level + 1, shape);
+  });
+}
+
+void LoopEmitter::emitRows(BlockShape shape) {
+  if (!plan.rowDim) {
+    emitBlock(shape);
+    return;
+  }
+  unsigned dim = *plan.rowDim;
+  Value end = extent(dim), from = index(0);
+  std::optional<int64_t> size = getConstantIntValue(end);
+  // The rows left over: one block where their number is known, by twos and ones
+  // otherwise.
+  SmallVector<int64_t> counts{plan.rows};
+  if (size && *size % plan.rows)
+    counts.push_back(*size % plan.rows);
+  for (int64_t count : {2, 1})
+    if (!size && count < plan.rows)
+      counts.push_back(count);
+  for (int64_t count : counts) {
+    Value to;
+    if (std::optional<int64_t> first = getConstantIntValue(from); first && size)
+      to = index(*first + (*size - *first) / count * count);
+    else
+      to = arith::SubIOp::create(
+          b, end,
+          arith::RemUIOp::create(b, arith::SubIOp::create(b, end, from),
+                                 index(count)));
+    forEach(b, from, to, count, [&](Value iv) {
+      ivs[dim] = iv;
+      shape.rows = count;
+      emitBlock(shape);
+    });
+    from = to;
+  }
 }
 
 void LoopEmitter::emitBlock(const BlockShape &shape) {
@@ -346,8 +365,8 @@ Value LoopEmitter::maskOf(int64_t vector) const {
 
 bool LoopEmitter::isContiguous(OpOperand &operand) {
   auto type = cast<MemRefType>(operand.get().getType());
-  return addressStep(op.getMatchingIndexingMap(&operand), type,
-                     *plan.vectorDim) == 1 &&
+  return addressStep(op.getMatchingIndexingMap(&operand), type, *plan.vectorDim,
+                     plan.lanes) == 1 &&
          type.isLastDimUnitStride();
 }
 

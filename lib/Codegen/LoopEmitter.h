@@ -31,8 +31,9 @@ private:
   mlir::Value add(mlir::Value a, int64_t offset);
 
   void emitOuter(unsigned level);
-  void emitRows();
-  void emitVectors(int64_t rows);
+  void emitVectors();
+  void emitInside(unsigned level, const BlockShape &shape);
+  void emitRows(BlockShape shape);
   void emitBlock(const BlockShape &shape);
   llvm::SmallVector<mlir::Value>
   emitReductions(unsigned level, llvm::ArrayRef<mlir::Value> accumulators);

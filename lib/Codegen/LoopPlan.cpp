@@ -31,12 +31,22 @@ static std::optional<SmallVector<int64_t>> stridesOf(ShapedType type) {
   return strides;
 }
 
-/// By how much `expr` grows when loop `dim` advances by one; none where that
-/// isn't a constant.
+/// By how much `expr` grows when loop `dim` advances by one within a panel;
+/// none where that isn't a constant.
 static std::optional<int64_t> stepOf(AffineExpr expr, unsigned dim,
-                                     unsigned numDims) {
+                                     unsigned numDims, int64_t lanes) {
   if (!expr.isFunctionOfDim(dim))
     return 0;
+  if (auto binary = dyn_cast<AffineBinaryOpExpr>(expr)) {
+    auto panel = dyn_cast<AffineConstantExpr>(binary.getRHS());
+    if (panel && isa<AffineDimExpr>(binary.getLHS()) &&
+        panel.getValue() % lanes == 0 && lanes > 1) {
+      if (expr.getKind() == AffineExprKind::Mod)
+        return 1;
+      if (expr.getKind() == AffineExprKind::FloorDiv)
+        return 0;
+    }
+  }
   MLIRContext *context = expr.getContext();
   AffineExpr d = getAffineDimExpr(dim, context);
   AffineExpr delta =
@@ -45,12 +55,12 @@ static std::optional<int64_t> stepOf(AffineExpr expr, unsigned dim,
   return constant ? std::optional<int64_t>(constant.getValue()) : std::nullopt;
 }
 
-std::optional<int64_t> addressStep(AffineMap map, ShapedType type,
-                                   unsigned dim) {
+std::optional<int64_t> addressStep(AffineMap map, ShapedType type, unsigned dim,
+                                   int64_t lanes) {
   std::optional<SmallVector<int64_t>> strides = stridesOf(type);
   int64_t total = 0;
   for (auto [i, expr] : llvm::enumerate(map.getResults())) {
-    std::optional<int64_t> step = stepOf(expr, dim, map.getNumDims());
+    std::optional<int64_t> step = stepOf(expr, dim, map.getNumDims(), lanes);
     if (!step)
       return std::nullopt;
     if (*step == 0)
@@ -179,7 +189,7 @@ private:
     if (!type || llvm::is_contained(free, operand.getOperandNumber()))
       return 0.5;
     std::optional<int64_t> step =
-        addressStep(op.getMatchingIndexingMap(&operand), type, dim);
+        addressStep(op.getMatchingIndexingMap(&operand), type, dim, lanes);
     if (step && (*step == 0 || *step == 1))
       return 0.5;
     // Stores lane by lane cost more where the vector is masked.
@@ -258,6 +268,64 @@ std::optional<unsigned> chooseVectorDim(linalg::GenericOp op, int64_t maxLanes,
   return best;
 }
 
+/// An operand that each of the lanes and of the reductions reads another
+/// element of, and that does not vary in loop `d`: a matrix that rows share.
+static bool sharesMatrix(linalg::GenericOp op, const LoopPlan &plan,
+                         unsigned d) {
+  bool shared = false;
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(input);
+    bool reduced = llvm::any_of(
+        plan.reductions, [&](unsigned r) { return map.isFunctionOfDim(r); });
+    if (!reduced || (plan.vectorDim && !map.isFunctionOfDim(*plan.vectorDim)))
+      continue;
+    if (map.isFunctionOfDim(d))
+      return false;
+    shared = true;
+  }
+  return shared;
+}
+
+/// Parallel loops in which no matrix varies go inside of the blocks of vectors.
+static void planInside(linalg::GenericOp op, LoopPlan &plan) {
+  if (!plan.vectorDim || plan.reductions.empty())
+    return;
+  SmallVector<unsigned> outer;
+  for (unsigned d : plan.outer)
+    (sharesMatrix(op, plan, d) ? plan.inside : outer).push_back(d);
+  plan.outer = outer;
+}
+
+/// Rows and vectors of a block, by what one iteration of the reductions costs
+/// over all blocks: two multiply-adds or two loads a cycle, and no less than
+/// the latency of an accumulator.
+static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
+                      int64_t maxAccumulators) {
+  SmallVector<int64_t> extents = op.getStaticLoopRanges();
+  int64_t lanesExtent = plan.vectorDim ? extents[*plan.vectorDim] : 1;
+  int64_t inits = op.getNumDpsInits();
+  int64_t vectorExtent = ShapedType::isDynamic(lanesExtent)
+                             ? 4
+                             : llvm::divideCeil(lanesExtent, plan.lanes);
+  double best = 0;
+  int64_t bestRows = 1, bestVectors = 1;
+  for (int64_t rows = 1; rows <= std::min<int64_t>(rowExtent, 8); ++rows)
+    for (int64_t vectors = 1; vectors <= std::min<int64_t>(vectorExtent, 8);
+         ++vectors) {
+      if (rows * vectors * inits > maxAccumulators && rows * vectors > 1)
+        continue;
+      double work = std::max(
+          {rows * vectors * inits / 2.0, (vectors * inits + rows) / 2.0, 4.0});
+      double cost = (work + 0.5) * llvm::divideCeil(rowExtent, rows) *
+                    llvm::divideCeil(vectorExtent, vectors);
+      if (best == 0 || cost < best * 0.999)
+        best = cost, bestRows = rows, bestVectors = vectors;
+    }
+  plan.rows = bestRows;
+  if (plan.vectorDim)
+    plan.vectors = bestVectors;
+}
+
 /// Several rows share what they load where an operand that varies with the
 /// lanes does not vary with the row.
 static void planRows(linalg::GenericOp op, LoopPlan &plan,
@@ -265,22 +333,30 @@ static void planRows(linalg::GenericOp op, LoopPlan &plan,
   for (Operation &inner : op.getRegion().front())
     if (isCostly(inner))
       return;
-  for (unsigned d : llvm::reverse(plan.outer)) {
-    int64_t extent = op.getStaticLoopRanges()[d];
-    bool shared = llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
-      AffineMap map = op.getMatchingIndexingMap(input);
-      return !map.isFunctionOfDim(d) &&
-             (!plan.vectorDim || map.isFunctionOfDim(*plan.vectorDim));
-    });
-    if (!shared || extent == 1)
-      continue;
-    plan.rowDim = d;
-    plan.rows =
-        ShapedType::isDynamic(extent) ? 4 : std::min<int64_t>(extent, 4);
-    plan.vectors = std::max<int64_t>(
-        1, std::min(plan.vectors, maxAccumulators / plan.rows));
-    llvm::erase(plan.outer, d);
-    return;
+  int64_t rowExtent = 1;
+  for (SmallVector<unsigned> *loops : {&plan.inside, &plan.outer}) {
+    for (unsigned d : llvm::reverse(*loops)) {
+      int64_t extent = op.getStaticLoopRanges()[d];
+      bool shared =
+          llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
+            AffineMap map = op.getMatchingIndexingMap(input);
+            return !map.isFunctionOfDim(d) &&
+                   (!plan.vectorDim || map.isFunctionOfDim(*plan.vectorDim));
+          });
+      if (!shared || extent == 1)
+        continue;
+      plan.rowDim = d;
+      rowExtent = ShapedType::isDynamic(extent) ? 64 : extent;
+      llvm::erase(*loops, d);
+      break;
+    }
+    if (plan.rowDim)
+      break;
+  }
+  planBlock(op, plan, rowExtent, maxAccumulators);
+  if (plan.rows == 1 && plan.rowDim) {
+    plan.inside.push_back(*plan.rowDim);
+    plan.rowDim.reset();
   }
 }
 
@@ -295,23 +371,18 @@ LoopPlan planLoops(linalg::GenericOp op, int64_t maxLanes) {
       plan.outer.push_back(d);
   }
   bool costly = llvm::any_of(op.getRegion().front(), isCostly);
-  int64_t maxAccumulators =
-      (maxLanes >= 16 ? 24 : 12) / std::max<int64_t>(1, op.getNumDpsInits());
   if (plan.vectorDim) {
     int64_t extent = op.getStaticLoopRanges()[*plan.vectorDim];
     plan.lanes = lanesFor(extent, lanesOf(op, maxLanes));
-    int64_t most = costly                    ? (maxLanes >= 16 ? 4 : 2)
-                   : plan.reductions.empty() ? 4
-                                             : 8;
+    int64_t most = costly ? (maxLanes >= 16 ? 4 : 1) : 4;
     plan.vectors =
         ShapedType::isDynamic(extent)
             ? std::min<int64_t>(most, 4)
-            : std::min<int64_t>(most, (extent + plan.lanes - 1) / plan.lanes);
-    plan.vectors =
-        std::max<int64_t>(1, std::min(plan.vectors, maxAccumulators));
+            : std::min<int64_t>(most, llvm::divideCeil(extent, plan.lanes));
   }
+  planInside(op, plan);
   if (!plan.reductions.empty())
-    planRows(op, plan, maxAccumulators);
+    planRows(op, plan, maxLanes >= 16 ? 24 : 12);
   return plan;
 }
 

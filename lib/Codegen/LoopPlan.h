@@ -11,6 +11,9 @@ namespace lnn {
 struct LoopPlan {
   /// Parallel loops, outermost first, vectorDim and rowDim not among them.
   llvm::SmallVector<unsigned> outer;
+  /// Parallel loops inside of the one over blocks of vectors: what they share
+  /// of a large operand is then read from the nearest cache.
+  llvm::SmallVector<unsigned> inside;
   /// Reduction loops, outermost first. Empty where accumulators live in memory
   /// (see `accumulates`).
   llvm::SmallVector<unsigned> reductions;
@@ -24,9 +27,11 @@ struct LoopPlan {
 };
 
 /// By how many elements an operand's address moves when loop `dim` advances by
-/// one; none where that isn't a constant.
+/// one; none where that isn't a constant. In an operand of panels, indexed by
+/// `d floordiv P` and `d mod P`, it is the step within a panel where P is a
+/// multiple of `lanes`: vectors begin at multiples of their lanes.
 std::optional<int64_t> addressStep(mlir::AffineMap map, mlir::ShapedType type,
-                                   unsigned dim);
+                                   unsigned dim, int64_t lanes = 1);
 
 /// True where `op` computes the same value in every lane, given which of its
 /// operands do.

@@ -102,6 +102,9 @@ inline Num fma(Num x, double y, double z) {
 }
 inline Num abs(Num x) { return {x.b, mlir::math::AbsFOp::create(*x.b, x.v)}; }
 inline Num sqrt(Num x) { return {x.b, mlir::math::SqrtOp::create(*x.b, x.v)}; }
+inline Num floor(Num x) {
+  return {x.b, mlir::math::FloorOp::create(*x.b, x.v)};
+}
 /// The magnitude of x with the sign of y.
 inline Num copySign(Num x, Num y) {
   return {x.b, mlir::math::CopySignOp::create(*x.b, x.v, y.v)};

@@ -98,6 +98,22 @@ static Num divideByOnePlusExp(Num numerator, Num x) {
 
 Num sigmoid(Num x) { return divideByOnePlusExp(num(x, 1.0), x); }
 
+// 1 / (1 + 2^x). f32: absolute error 9.2e-8. x = n + f, n = floor(x); 2^f by a
+// polynomial that is exactly 1 at 0, so that 2^128 is infinite and the result
+// saturates at 0 and 1 without another comparison.
+Num gate(Num x) {
+  if (isDouble(x))
+    return 1.0 / (exp2(atLeast(atMost(x, 1024), -1074)) + 1.0);
+  Num y = atLeast(atMost(x, 128), -126);
+  Num n = floor(y);
+  static constexpr double power[] = {0.0018757654, 0.00899732, 0.055816717,
+                                     0.24015832,   0.69315195, 1.0};
+  Num p = polynomial(y - n, power);
+  constexpr double shift = 12582912.0 + 127; // n + 127 in the low bits
+  Num scale = fromBits(bits(n + shift) << 23, x);
+  return 1.0 / fma(p, scale, 1.0);
+}
+
 Num silu(Num x) {
   // -inf times 0 is 0 here: the limit.
   return divideByOnePlusExp(x, x);

@@ -19,6 +19,7 @@ Num log(Num x);
 Num log1p(Num x);
 Num tanh(Num x);
 Num sigmoid(Num x);
+Num gate(Num x);
 Num softplus(Num x);
 Num silu(Num x);
 Num erf(Num x);

@@ -118,10 +118,6 @@ static Num logWithTail(Num x, Num &lo) {
   return hi;
 }
 
-static Num floor(Num x) {
-  return {x.b, mlir::math::FloorOp::create(*x.b, x.v)};
-}
-
 // f64: 1 ulp and a little. IEEE 754's pow in every special case.
 Num pow(Num x, Num y) {
   Num a = abs(x), lo = a;

@@ -1,4 +1,14 @@
 //===- PackConstants.cpp - constants in the order that vectors read them --===//
+//
+// The loop in the lanes becomes a constant's last dimension. A matrix wider
+// than a block of vectors is cut into panels of that width, each contiguous, so
+// that a block reads it from the first byte to the last:
+//
+//   w[k, n]   becomes   w[n floordiv P, k, n mod P]
+//
+// The last panel is filled up with zeros.
+//
+//===----------------------------------------------------------------------===//
 #include "Fusion.h"
 #include "LoopPlan.h"
 
@@ -8,10 +18,6 @@
 using namespace mlir;
 
 namespace lnn {
-
-/// The widest vectors that any target has: which loop goes into the lanes
-/// hardly depends on it.
-constexpr int64_t lanes = 16;
 
 /// Elements of `source` (row-major, `shape`) with dimensions permuted: result
 /// dimension i is source dimension order[i].
@@ -40,6 +46,22 @@ static std::vector<char> transpose(ArrayRef<char> source,
   return result;
 }
 
+/// Rows of `columns` elements, cut into panels of `panel` columns.
+static std::vector<char> cutIntoPanels(ArrayRef<char> source, int64_t rows,
+                                       int64_t columns, int64_t panel,
+                                       int64_t width) {
+  int64_t panels = llvm::divideCeil(columns, panel);
+  std::vector<char> result(panels * rows * panel * width);
+  for (int64_t p = 0; p < panels; ++p) {
+    int64_t wide = std::min(panel, columns - p * panel);
+    for (int64_t row = 0; row < rows; ++row)
+      std::copy_n(source.data() + (row * columns + p * panel) * width,
+                  wide * width,
+                  result.data() + (p * rows + row) * panel * width);
+  }
+  return result;
+}
+
 /// A constant whose elements we can move, of whole bytes and not all equal.
 static DenseElementsAttr packable(Value value) {
   auto constant = value.getDefiningOp<arith::ConstantOp>();
@@ -55,16 +77,24 @@ static DenseElementsAttr packable(Value value) {
 namespace {
 class ConstantPacker {
 public:
-  explicit ConstantPacker(RewriterBase &rewriter) : rewriter(rewriter) {}
+  ConstantPacker(RewriterBase &rewriter, int64_t lanes)
+      : rewriter(rewriter), lanes(lanes) {}
   unsigned pack(linalg::GenericOp op);
 
 private:
+  unsigned transposeOperands(linalg::GenericOp op, ArrayRef<unsigned> constants,
+                             unsigned dim);
+  unsigned makePanels(linalg::GenericOp op, ArrayRef<unsigned> constants,
+                      unsigned dim);
+  Value inPanels(Value value, DenseElementsAttr elements, int64_t panel);
   Value transposed(Value value, DenseElementsAttr elements,
                    ArrayRef<int64_t> order);
 
   RewriterBase &rewriter;
+  int64_t lanes;
   DenseMap<std::pair<Value, int64_t>, Value>
       done; ///< by constant and the dimension that became the last
+  DenseMap<std::pair<Value, int64_t>, Value> panels; ///< by constant and width
 };
 } // namespace
 
@@ -99,12 +129,19 @@ unsigned ConstantPacker::pack(linalg::GenericOp op) {
   std::optional<unsigned> dim = chooseVectorDim(op, lanes, constants);
   if (!dim)
     return 0;
+  unsigned packed = transposeOperands(op, constants, *dim);
+  return packed + makePanels(op, constants, *dim);
+}
+
+unsigned ConstantPacker::transposeOperands(linalg::GenericOp op,
+                                           ArrayRef<unsigned> constants,
+                                           unsigned dim) {
   unsigned packed = 0;
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   for (unsigned number : constants) {
     OpOperand &operand = op->getOpOperand(number);
     std::optional<unsigned> position =
-        maps[number].getResultPosition(rewriter.getAffineDimExpr(*dim));
+        maps[number].getResultPosition(rewriter.getAffineDimExpr(dim));
     if (!position || *position + 1 == maps[number].getNumResults())
       continue;
     SmallVector<int64_t> order;
@@ -126,8 +163,67 @@ unsigned ConstantPacker::pack(linalg::GenericOp op) {
   return packed;
 }
 
-unsigned packConstants(func::FuncOp function, RewriterBase &rewriter) {
-  ConstantPacker packer(rewriter);
+Value ConstantPacker::inPanels(Value value, DenseElementsAttr elements,
+                               int64_t panel) {
+  Value &known = panels[{value, panel}];
+  if (known)
+    return known;
+  ShapedType type = elements.getType();
+  int64_t columns = type.getShape().back(),
+          rows = type.getNumElements() / columns,
+          width = type.getElementTypeBitWidth() / 8;
+  SmallVector<int64_t> shape{int64_t(llvm::divideCeil(columns, panel))};
+  llvm::append_range(shape, type.getShape().drop_back());
+  shape.push_back(panel);
+  auto packedType = RankedTensorType::get(shape, type.getElementType());
+  std::vector<char> data =
+      cutIntoPanels(elements.getRawData(), rows, columns, panel, width);
+  rewriter.setInsertionPointAfterValue(value);
+  known = arith::ConstantOp::create(
+      rewriter, value.getLoc(), packedType,
+      DenseElementsAttr::getFromRawBuffer(packedType, data));
+  return known;
+}
+
+unsigned ConstantPacker::makePanels(linalg::GenericOp op,
+                                    ArrayRef<unsigned> constants,
+                                    unsigned dim) {
+  if (op.getNumReductionLoops() == 0)
+    return 0;
+  LoopPlan plan = planLoops(op, lanes);
+  int64_t panel = plan.lanes * plan.vectors;
+  if (plan.vectorDim != dim || plan.lanes < 2)
+    return 0;
+  unsigned packed = 0;
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  for (unsigned number : constants) {
+    OpOperand &operand = op->getOpOperand(number);
+    AffineMap map = maps[number];
+    DenseElementsAttr elements = packable(operand.get());
+    bool reduced = llvm::any_of(
+        plan.reductions, [&](unsigned r) { return map.isFunctionOfDim(r); });
+    AffineExpr lane = rewriter.getAffineDimExpr(dim);
+    if (!reduced || map.getResults().back() != lane ||
+        elements.getType().getShape().back() <= panel)
+      continue;
+    SmallVector<AffineExpr> results{lane.floorDiv(panel)};
+    llvm::append_range(results, map.getResults().drop_back());
+    results.push_back(lane % panel);
+    Value value = inPanels(operand.get(), elements, panel);
+    rewriter.modifyOpInPlace(op, [&] { operand.set(value); });
+    maps[number] =
+        AffineMap::get(map.getNumDims(), 0, results, rewriter.getContext());
+    ++packed;
+  }
+  rewriter.modifyOpInPlace(op, [&] {
+    op.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(maps));
+  });
+  return packed;
+}
+
+unsigned packConstants(func::FuncOp function, RewriterBase &rewriter,
+                       int64_t lanes) {
+  ConstantPacker packer(rewriter, lanes);
   unsigned packed = 0;
   function.walk([&](linalg::GenericOp op) {
     if (op.hasPureTensorSemantics())

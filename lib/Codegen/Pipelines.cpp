@@ -9,8 +9,10 @@ using namespace mlir;
 
 namespace lnn {
 
-void buildFusionPipeline(OpPassManager &pm) {
-  pm.addNestedPass<func::FuncOp>(createLnnFusePass());
+void buildFusionPipeline(OpPassManager &pm, unsigned lanes) {
+  LnnFusePassOptions options;
+  options.lanes = lanes;
+  pm.addNestedPass<func::FuncOp>(createLnnFusePass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }

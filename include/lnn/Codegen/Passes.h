@@ -20,7 +20,7 @@ namespace lnn {
 #include "lnn/Codegen/Passes.h.inc"
 
 /// On tensors, before bufferization: fusion and its cleanups.
-void buildFusionPipeline(mlir::OpPassManager &pm);
+void buildFusionPipeline(mlir::OpPassManager &pm, unsigned lanes);
 /// On buffers: linalg to loops over vectors of `lanes` f32 lanes, and no
 /// elementary function left to a library.
 void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes);

@@ -10,8 +10,9 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     Named linalg ops become `linalg.generic`. An elementwise producer goes into its consumer where nothing is computed twice:
     it has one use, or it only moves data (broadcasts, constants). Elementwise producers go into reductions; two
     reductions over one expensive producer are merged first, so that the producer is computed in both at once and never
-    stored. Reshapes move out of the way, and constant operands are transposed so that the dimension which
-    `lnn-vectorize-loops` puts into lanes is their last one.
+    stored. What depends on constant operands alone is computed, and sums and products are regrouped so that more does: a sigmoid in a
+    sum becomes `lnn.gate` of one fused multiply-add, a weight times a reversal potential one constant. Reshapes move out of the way, and constant operands are transposed so that the dimension which
+    `lnn-vectorize-loops` puts into lanes is their last one; matrices become panels as wide as a block of vectors.
 
     ```mlir
     %s = linalg.generic {... parallel, parallel} ins(%x, %mu) { %d = arith.subf %a, %b ... }
@@ -21,12 +22,17 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     %n = linalg.generic {... parallel, reduction} ins(%x, %mu, %w) outs(%zero) { subf, sigmoid, mulf, addf }
     ```
   }];
+  let options = [
+    Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector, as for lnn-vectorize-loops: the width of panels follows">
+  ];
   let statistics = [
     Statistic<"numMerged", "merged", "reductions merged with a sibling">,
+    Statistic<"numFolded", "folded", "parameters computed at compile time">,
     Statistic<"numPacked", "packed", "constants transposed for vector loads">
   ];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
-                           "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
+                           "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect", "::mlir::math::MathDialect",
+                           "::lnn::LnnDialect"];
 }
 
 def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> {

@@ -49,3 +49,8 @@ OpFoldResult GeluOp::fold(FoldAdaptor adaptor) {
     return x == -INFINITY ? -0.0 : 0.5 * x * std::erfc(-x / std::sqrt(2.0));
   });
 }
+
+OpFoldResult GateOp::fold(FoldAdaptor adaptor) {
+  return foldUnary(adaptor.getOperands(),
+                   [](double x) { return 1 / (1 + std::exp2(x)); });
+}

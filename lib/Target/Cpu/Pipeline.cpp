@@ -21,7 +21,7 @@ static void addCleanup(OpPassManager &pm) {
 }
 
 /// Everything down to upstream's dialects on tensors, @main alone.
-static void buildTensorStage(OpPassManager &pm, bool reroll) {
+static void buildTensorStage(OpPassManager &pm, bool reroll, unsigned lanes) {
   if (reroll)
     pm.addNestedPass<func::FuncOp>(createOnnxReroll());
   pm.addPass(createConvertOnnxToLnn());
@@ -33,7 +33,7 @@ static void buildTensorStage(OpPassManager &pm, bool reroll) {
   pm.addPass(createSymbolDCEPass());
   pm.addNestedPass<func::FuncOp>(createLnnUnifySizesPass());
   addCleanup(pm);
-  buildFusionPipeline(pm);
+  buildFusionPipeline(pm, lanes);
 }
 
 /// Tensors to buffers: states in place, results in the caller's memory.
@@ -91,9 +91,10 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
     else
       llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }
-  buildTensorStage(pm, options.reroll);
+  lanes = std::max(lanes, 1u);
+  buildTensorStage(pm, options.reroll, lanes);
   buildBufferStage(pm);
-  buildLoopStage(pm, std::max(lanes, 1u));
+  buildLoopStage(pm, lanes);
   buildLLVMStage(pm);
 }
 
