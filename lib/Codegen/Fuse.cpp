@@ -69,6 +69,7 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
     if (folded && failed(simplify()))
       return signalPassFailure();
     numPacked += packConstants(getOperation(), rewriter, lanes);
+    startFromConstants(getOperation(), rewriter);
   }
 
   LogicalResult simplify() {

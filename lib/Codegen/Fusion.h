@@ -23,5 +23,11 @@ unsigned foldParameters(mlir::func::FuncOp function,
 unsigned packConstants(mlir::func::FuncOp function,
                        mlir::RewriterBase &rewriter, int64_t lanes);
 
+/// Reductions whose outputs begin as fills get the fill's value as an attribute
+/// and an output whose contents don't matter: nothing is stored only to be read
+/// once. Returns how many.
+unsigned startFromConstants(mlir::func::FuncOp function,
+                            mlir::RewriterBase &rewriter);
+
 } // namespace lnn
 #endif // LNN_LIB_CODEGEN_FUSION_H

@@ -179,17 +179,30 @@ void LoopEmitter::emitBlock(const BlockShape &shape) {
   SmallVector<Value> accumulators;
   for (OpOperand &output : op.getDpsInitsMutable())
     for (int64_t row = 0; row < block.rows; ++row)
-      for (int64_t vector = 0; vector < block.vectors; ++vector) {
-        bool read =
-            !plan.reductions.empty() || op.payloadUsesValueFromOperand(&output);
-        accumulators.push_back(read ? load(output, row, vector) : Value());
-      }
+      for (int64_t vector = 0; vector < block.vectors; ++vector)
+        accumulators.push_back(initial(output, row, vector));
   SmallVector<Value> results = emitReductions(0, accumulators);
   unsigned next = 0;
   for (OpOperand &output : op.getDpsInitsMutable())
     for (int64_t row = 0; row < block.rows; ++row)
       for (int64_t vector = 0; vector < block.vectors; ++vector)
         store(output, row, vector, results[next++]);
+}
+
+/// What an accumulator begins with; null where nothing reads it.
+Value LoopEmitter::initial(OpOperand &output, int64_t row, int64_t vector) {
+  if (plan.reductions.empty() && !op.payloadUsesValueFromOperand(&output))
+    return {};
+  auto constants = op->getAttrOfType<ArrayAttr>(initialValues);
+  if (!constants)
+    return load(output, row, vector);
+  auto number = dyn_cast<TypedAttr>(
+      constants[output.getOperandNumber() - op.getNumDpsInputs()]);
+  if (!number)
+    return load(output, row, vector);
+  Value value = arith::ConstantOp::create(b, number);
+  return dependsOnLanes(op.getMatchingIndexingMap(&output)) ? toVector(value)
+                                                            : value;
 }
 
 SmallVector<Value> LoopEmitter::emitReductions(unsigned level,

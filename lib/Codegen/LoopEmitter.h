@@ -35,6 +35,7 @@ private:
   void emitInside(unsigned level, const BlockShape &shape);
   void emitRows(BlockShape shape);
   void emitBlock(const BlockShape &shape);
+  mlir::Value initial(mlir::OpOperand &output, int64_t row, int64_t vector);
   llvm::SmallVector<mlir::Value>
   emitReductions(unsigned level, llvm::ArrayRef<mlir::Value> accumulators);
   llvm::SmallVector<mlir::Value>

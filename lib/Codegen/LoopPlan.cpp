@@ -300,7 +300,7 @@ static void planInside(linalg::GenericOp op, LoopPlan &plan) {
 /// over all blocks: two multiply-adds or two loads a cycle, and no less than
 /// the latency of an accumulator.
 static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
-                      int64_t maxAccumulators) {
+                      int64_t registers) {
   SmallVector<int64_t> extents = op.getStaticLoopRanges();
   int64_t lanesExtent = plan.vectorDim ? extents[*plan.vectorDim] : 1;
   int64_t inits = op.getNumDpsInits();
@@ -312,7 +312,9 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
   for (int64_t rows = 1; rows <= std::min<int64_t>(rowExtent, 8); ++rows)
     for (int64_t vectors = 1; vectors <= std::min<int64_t>(vectorExtent, 8);
          ++vectors) {
-      if (rows * vectors * inits > maxAccumulators && rows * vectors > 1)
+      // Accumulators, what the rows share, and one value of a row.
+      int64_t live = rows * vectors * inits + (rows > 1 ? vectors * inits : 0);
+      if (live + 1 > registers && rows * vectors > 1)
         continue;
       double work = std::max(
           {rows * vectors * inits / 2.0, (vectors * inits + rows) / 2.0, 4.0});
@@ -328,8 +330,7 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
 
 /// Several rows share what they load where an operand that varies with the
 /// lanes does not vary with the row.
-static void planRows(linalg::GenericOp op, LoopPlan &plan,
-                     int64_t maxAccumulators) {
+static void planRows(linalg::GenericOp op, LoopPlan &plan, int64_t registers) {
   for (Operation &inner : op.getRegion().front())
     if (isCostly(inner))
       return;
@@ -353,7 +354,7 @@ static void planRows(linalg::GenericOp op, LoopPlan &plan,
     if (plan.rowDim)
       break;
   }
-  planBlock(op, plan, rowExtent, maxAccumulators);
+  planBlock(op, plan, rowExtent, registers);
   if (plan.rows == 1 && plan.rowDim) {
     plan.inside.push_back(*plan.rowDim);
     plan.rowDim.reset();
@@ -382,7 +383,7 @@ LoopPlan planLoops(linalg::GenericOp op, int64_t maxLanes) {
   }
   planInside(op, plan);
   if (!plan.reductions.empty())
-    planRows(op, plan, maxLanes >= 16 ? 24 : 12);
+    planRows(op, plan, maxLanes >= 16 ? 32 : 16);
   return plan;
 }
 

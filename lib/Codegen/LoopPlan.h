@@ -46,6 +46,10 @@ std::optional<unsigned> chooseVectorDim(mlir::linalg::GenericOp op,
                                         int64_t maxLanes,
                                         llvm::ArrayRef<unsigned> free);
 
+/// Where a generic op's accumulators begin with constants instead of what its
+/// outputs hold: an array with a number or a unit attribute for each output.
+constexpr llvm::StringLiteral initialValues = "lnn.initial";
+
 /// In `memref.load %m[%i, %j]` of a body: true where the last index is the loop
 /// `dim` itself, and the others don't depend on it.
 bool isContiguousBodyLoad(mlir::Operation &op, unsigned dim,

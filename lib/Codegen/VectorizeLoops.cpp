@@ -128,6 +128,28 @@ struct LnnVectorizeLoopsPass
         return signalPassFailure();
   }
 
+  /// Accumulators in memory begin with what is stored there.
+  LogicalResult storeInitialValues(linalg::GenericOp op,
+                                   RewriterBase &rewriter) {
+    auto constants = op->getAttrOfType<ArrayAttr>(initialValues);
+    if (!constants)
+      return success();
+    op->removeAttr(initialValues);
+    for (auto [output, constant] : llvm::zip(op.getDpsInits(), constants)) {
+      auto number = dyn_cast<TypedAttr>(constant);
+      if (!number)
+        continue;
+      rewriter.setInsertionPoint(op);
+      Value value = arith::ConstantOp::create(rewriter, op.getLoc(), number);
+      auto fill =
+          linalg::FillOp::create(rewriter, op.getLoc(), value, output);
+      if (failed(lower(fill, rewriter)))
+        return failure();
+    }
+    rewriter.setInsertionPoint(op);
+    return success();
+  }
+
   LogicalResult lower(linalg::LinalgOp op, RewriterBase &rewriter) {
     if (!op.hasPureBufferSemantics())
       return op.emitError(
@@ -145,6 +167,8 @@ struct LnnVectorizeLoopsPass
     contractAccumulations(generic, rewriter);
     rewriter.setInsertionPoint(generic);
     LoopPlan plan = planLoops(generic, lanes);
+    if (plan.reductions.empty() && failed(storeInitialValues(generic, rewriter)))
+      return failure();
     ++(plan.vectorDim ? numVector : numScalar);
     LoopEmitter(generic, plan, rewriter).emit();
     rewriter.eraseOp(generic);
