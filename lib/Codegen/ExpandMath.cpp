@@ -76,8 +76,9 @@ static Value convert(Builder &b, Value value, Type element) {
   return arith::TruncFOp::create(b, to, value);
 }
 
-static void expand(Operation *op, const Expansion &expansion) {
+static void expand(Operation *op, const Expansion &expansion, bool avx512) {
   Builder b(op->getLoc(), op);
+  b.avx512 = avx512;
   Type element = getElementTypeOrSelf(op->getResult(0).getType());
   Type single = b.getF32Type(),
        computed =
@@ -96,6 +97,8 @@ static void expand(Operation *op, const Expansion &expansion) {
 
 namespace {
 struct LnnExpandMathPass : impl::LnnExpandMathPassBase<LnnExpandMathPass> {
+  using LnnExpandMathPassBase::LnnExpandMathPassBase;
+
   void runOnOperation() override {
     SmallVector<std::pair<Operation *, const Expansion *>> found;
     getOperation()->walk([&](Operation *op) {
@@ -108,7 +111,7 @@ struct LnnExpandMathPass : impl::LnnExpandMathPassBase<LnnExpandMathPass> {
         found.emplace_back(op, expansion);
     });
     for (auto [op, expansion] : found)
-      expand(op, *expansion);
+      expand(op, *expansion, avx512);
   }
 };
 } // namespace

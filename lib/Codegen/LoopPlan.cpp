@@ -328,33 +328,33 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
     plan.vectors = bestVectors;
 }
 
-/// Several rows share what they load where an operand that varies with the
-/// lanes does not vary with the row.
-static void planRows(linalg::GenericOp op, LoopPlan &plan, int64_t registers) {
-  for (Operation &inner : op.getRegion().front())
-    if (isCostly(inner))
-      return;
-  int64_t rowExtent = 1;
-  for (SmallVector<unsigned> *loops : {&plan.inside, &plan.outer}) {
-    for (unsigned d : llvm::reverse(*loops)) {
-      int64_t extent = op.getStaticLoopRanges()[d];
-      bool shared =
-          llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
-            AffineMap map = op.getMatchingIndexingMap(input);
-            return !map.isFunctionOfDim(d) &&
-                   (!plan.vectorDim || map.isFunctionOfDim(*plan.vectorDim));
-          });
-      if (!shared || extent == 1)
-        continue;
-      plan.rowDim = d;
-      rowExtent = ShapedType::isDynamic(extent) ? 64 : extent;
-      llvm::erase(*loops, d);
-      break;
-    }
-    if (plan.rowDim)
-      break;
+/// Takes a loop for rows out of `loops`: one in which something that varies
+/// with the lanes does not vary. Its extent, 1 where there is none.
+static int64_t takeRows(linalg::GenericOp op, LoopPlan &plan,
+                        SmallVectorImpl<unsigned> &loops) {
+  for (unsigned d : llvm::reverse(loops)) {
+    int64_t extent = op.getStaticLoopRanges()[d];
+    bool shared = llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
+      AffineMap map = op.getMatchingIndexingMap(input);
+      return !map.isFunctionOfDim(d) &&
+             (!plan.vectorDim || map.isFunctionOfDim(*plan.vectorDim));
+    });
+    if (!shared || extent == 1)
+      continue;
+    plan.rowDim = d;
+    llvm::erase(loops, d);
+    return ShapedType::isDynamic(extent) ? 64 : extent;
   }
-  planBlock(op, plan, rowExtent, registers);
+  return 1;
+}
+
+/// Several rows share what they load. Polynomials need the registers for
+/// themselves.
+static void planRows(linalg::GenericOp op, LoopPlan &plan, int64_t registers) {
+  int64_t extent = takeRows(op, plan, plan.inside);
+  if (!plan.rowDim)
+    extent = takeRows(op, plan, plan.outer);
+  planBlock(op, plan, extent, registers);
   if (plan.rows == 1 && plan.rowDim) {
     plan.inside.push_back(*plan.rowDim);
     plan.rowDim.reset();
@@ -375,14 +375,14 @@ LoopPlan planLoops(linalg::GenericOp op, int64_t maxLanes) {
   if (plan.vectorDim) {
     int64_t extent = op.getStaticLoopRanges()[*plan.vectorDim];
     plan.lanes = lanesFor(extent, lanesOf(op, maxLanes));
-    int64_t most = costly ? (maxLanes >= 16 ? 4 : 1) : 4;
+    int64_t most = costly ? (maxLanes >= 16 ? 2 : 1) : 4;
     plan.vectors =
         ShapedType::isDynamic(extent)
             ? std::min<int64_t>(most, 4)
             : std::min<int64_t>(most, llvm::divideCeil(extent, plan.lanes));
   }
   planInside(op, plan);
-  if (!plan.reductions.empty())
+  if (!plan.reductions.empty() && !costly)
     planRows(op, plan, maxLanes >= 16 ? 32 : 16);
   return plan;
 }

@@ -17,7 +17,12 @@
 
 namespace lnn {
 
-using Builder = mlir::ImplicitLocOpBuilder;
+/// What makes the operations, and for which instructions beyond those that
+/// every processor has.
+struct Builder : mlir::ImplicitLocOpBuilder {
+  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+  bool avx512 = false; ///< AVX-512 F, VL and DQ
+};
 
 /// A value of one kind, and the builder that its operations are made with.
 template <class Kind> struct Expr {

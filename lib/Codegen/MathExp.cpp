@@ -98,20 +98,26 @@ static Num divideByOnePlusExp(Num numerator, Num x) {
 
 Num sigmoid(Num x) { return divideByOnePlusExp(num(x, 1.0), x); }
 
-// 1 / (1 + 2^x). f32: absolute error 9.2e-8. x = n + f, n = floor(x); 2^f by a
-// polynomial that is exactly 1 at 0, so that 2^128 is infinite and the result
-// saturates at 0 and 1 without another comparison.
+// 1 / (1 + 2^x). f32: absolute error 9.4e-8. n = x rounded to even, 2^(x - n)
+// by a polynomial that is exactly 1 at 0. From x = 127.5 on 2^n is infinite and
+// the result 0.
+//
+// AVX-512 takes the remainder and makes 2^n in one instruction each, which need
+// no clamps: the same bits in 10 operations.
 Num gate(Num x) {
+  static constexpr double power[] = {0.0013168196, 0.00966824, 0.055511426,
+                                     0.24022315,   0.6931466,  1.0};
+  if (hasRemainder(x)) {
+    Num r = remainder(x);
+    return 1.0 / fma(polynomial(r, power), powerOf(x - r), 1.0);
+  }
   if (isDouble(x))
     return 1.0 / (exp2(atLeast(atMost(x, 1024), -1074)) + 1.0);
   Num y = atLeast(atMost(x, 128), -126);
-  Num n = floor(y);
-  static constexpr double power[] = {0.0018757654, 0.00899732, 0.055816717,
-                                     0.24015832,   0.69315195, 1.0};
-  Num p = polynomial(y - n, power);
-  constexpr double shift = 12582912.0 + 127; // n + 127 in the low bits
-  Num scale = fromBits(bits(n + shift) << 23, x);
-  return 1.0 / fma(p, scale, 1.0);
+  Num shifted = y + 12582912.0; // rounds to even; n in the low bits
+  Int scale = (bits(shifted) << 23) + (127 << 23);
+  Num r = y - (shifted - 12582912.0);
+  return 1.0 / fma(polynomial(r, power), fromBits(scale, x), 1.0);
 }
 
 Num silu(Num x) {

@@ -55,6 +55,13 @@ ExpParts expParts(Num y, int64_t bias, const Num *extra = nullptr);
 /// 2^n (1 + tail) for -1100 < n < 1100, one rounding, from parts without bias.
 Num scaleUp(const ExpParts &parts);
 
+/// Whether the target has the two that follow for vectors like x.
+bool hasRemainder(Num x);
+/// x - round(x), exact; 0 for infinities.
+Num remainder(Num x);
+/// 2^x for whole x, 0 and infinity where out of range.
+Num powerOf(Num x);
+
 /// x = 2^e m, m in [sqrt(1/2), sqrt(2)), for positive x, denormals included.
 struct LogParts {
   Num e, m;

@@ -17,13 +17,15 @@ void buildFusionPipeline(OpPassManager &pm, unsigned lanes) {
   pm.addPass(createCSEPass());
 }
 
-void buildVectorPipeline(OpPassManager &pm, unsigned lanes) {
+void buildVectorPipeline(OpPassManager &pm, unsigned lanes, bool avx512) {
   LnnVectorizeLoopsPassOptions options;
   options.lanes = lanes;
   pm.addNestedPass<func::FuncOp>(createLnnVectorizeLoopsPass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  pm.addPass(createLnnExpandMathPass());
+  LnnExpandMathPassOptions math;
+  math.avx512 = avx512;
+  pm.addPass(createLnnExpandMathPass(math));
   pm.addPass(createCSEPass());
   pm.addPass(createLoopInvariantCodeMotionPass());
   pm.addPass(createCanonicalizerPass());

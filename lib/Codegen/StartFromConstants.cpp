@@ -91,9 +91,8 @@ static bool startFromConstants(linalg::GenericOp op, RewriterBase &rewriter) {
     Value empty = emptyLike(output.get(), rewriter);
     rewriter.modifyOpInPlace(op, [&] { output.set(empty); });
   }
-  rewriter.modifyOpInPlace(op, [&] {
-    op->setAttr(initialValues, rewriter.getArrayAttr(numbers));
-  });
+  rewriter.modifyOpInPlace(
+      op, [&] { op->setAttr(initialValues, rewriter.getArrayAttr(numbers)); });
   return true;
 }
 

@@ -141,8 +141,7 @@ struct LnnVectorizeLoopsPass
         continue;
       rewriter.setInsertionPoint(op);
       Value value = arith::ConstantOp::create(rewriter, op.getLoc(), number);
-      auto fill =
-          linalg::FillOp::create(rewriter, op.getLoc(), value, output);
+      auto fill = linalg::FillOp::create(rewriter, op.getLoc(), value, output);
       if (failed(lower(fill, rewriter)))
         return failure();
     }
@@ -167,7 +166,8 @@ struct LnnVectorizeLoopsPass
     contractAccumulations(generic, rewriter);
     rewriter.setInsertionPoint(generic);
     LoopPlan plan = planLoops(generic, lanes);
-    if (plan.reductions.empty() && failed(storeInitialValues(generic, rewriter)))
+    if (plan.reductions.empty() &&
+        failed(storeInitialValues(generic, rewriter)))
       return failure();
     ++(plan.vectorDim ? numVector : numScalar);
     LoopEmitter(generic, plan, rewriter).emit();

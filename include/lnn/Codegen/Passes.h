@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -22,7 +23,7 @@ namespace lnn {
 /// On tensors, before bufferization: fusion and its cleanups.
 void buildFusionPipeline(mlir::OpPassManager &pm, unsigned lanes);
 /// On buffers: linalg to loops over vectors of `lanes` f32 lanes, and no
-/// elementary function left to a library.
-void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes);
+/// elementary function left to a library. `avx512`: F, VL and DQ may be used.
+void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes, bool avx512);
 } // namespace lnn
 #endif // LNN_CODEGEN_PASSES_H

@@ -80,6 +80,10 @@ def LnnExpandMathPass : Pass<"lnn-expand-math"> {
     computes the same bits. f16 and bf16 are computed in f32. What maps to instructions stays (`sqrt`, `fma`, `floor`, `ceil`, `trunc`,
     `roundeven`, `absf`, `copysign`). lib/Codegen/MathF32.cpp and MathF64.cpp state the method and the largest error of each function.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+  let options = [
+    Option<"avx512", "avx512", "bool", "false", "use instructions of AVX-512 F, VL and DQ, where they compute the same bits">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect",
+                           "::mlir::LLVM::LLVMDialect"];
 }
 #endif

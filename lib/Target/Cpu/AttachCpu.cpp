@@ -131,6 +131,12 @@ unsigned CpuTarget::lanes() const {
                                          : 4;
 }
 
+bool CpuTarget::hasAvx512() const {
+  std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(*this);
+  return info && llvm::Triple(triple).isX86() &&
+         info->checkFeatures("+avx512f,+avx512vl,+avx512dq");
+}
+
 std::string CpuTarget::required() const {
   static constexpr llvm::StringLiteral known[] = {
       "sse3",        "ssse3",      "sse4.1",       "sse4.2",
