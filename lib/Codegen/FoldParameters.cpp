@@ -92,6 +92,8 @@ private:
   std::vector<double> compute(Value value, ArrayRef<unsigned> dims,
                               int64_t count);
   Value fold(Value value, AffineMap &map);
+  Value constant(Value value, ArrayRef<unsigned> dims);
+  bool foldWhole();
   unsigned hoist();
 
   linalg::GenericOp op;
@@ -351,6 +353,15 @@ Value ParameterFolder::fold(Value value, AffineMap &map) {
       return {};
   }
   map = AffineMap::get(op.getNumLoops(), 0, results, rewriter.getContext());
+  return constant(value, dims);
+}
+
+/// The parameter's values over these loops, as a tensor.
+Value ParameterFolder::constant(Value value, ArrayRef<unsigned> dims) {
+  SmallVector<int64_t> shape, extents = op.getStaticLoopRanges();
+  int64_t count = 1;
+  for (unsigned d : dims)
+    shape.push_back(extents[d]), count *= extents[d];
   auto type = RankedTensorType::get(shape, value.getType());
   std::vector<double> values = compute(value, dims, count);
   DenseElementsAttr elements;
@@ -361,6 +372,26 @@ Value ParameterFolder::fold(Value value, AffineMap &map) {
     elements = DenseElementsAttr::get(type, ArrayRef<double>(values));
   rewriter.setInsertionPoint(op);
   return arith::ConstantOp::create(rewriter, op.getLoc(), type, elements);
+}
+
+/// An elementwise op of parameters alone is a constant.
+bool ParameterFolder::foldWhole() {
+  constexpr int64_t most = 1 << 18;
+  if (op.getNumResults() != 1 || op.getNumReductionLoops() > 0 ||
+      op.getNumDpsInputs() == 0)
+    return false;
+  AffineMap map = op.getIndexingMapsArray().back();
+  Value yielded = body.getTerminator()->getOperand(0);
+  auto type = dyn_cast<RankedTensorType>(op.getResult(0).getType());
+  if (!type || !type.hasStaticShape() || type.getNumElements() > most ||
+      !map.isPermutation() || !isParameter(yielded) ||
+      llvm::hasSingleElement(body))
+    return false;
+  SmallVector<unsigned> dims;
+  for (AffineExpr expr : map.getResults())
+    dims.push_back(cast<AffineDimExpr>(expr).getPosition());
+  rewriter.replaceOp(op, constant(yielded, dims));
+  return true;
 }
 
 /// Makes operands of the parameters that are computed in the body.
@@ -397,6 +428,8 @@ unsigned ParameterFolder::hoist() {
 unsigned ParameterFolder::run() {
   if (op.hasIndexSemantics())
     return 0;
+  if (foldWhole())
+    return 1;
   if (op.getNumReductionLoops() > 0) {
     regroupGates();
     known.clear();

@@ -64,10 +64,17 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
     numMerged += merged;
     if (merged && failed(simplify()))
       return signalPassFailure();
-    unsigned folded = foldParameters(getOperation(), rewriter);
-    numFolded += folded;
-    if (folded && failed(simplify()))
-      return signalPassFailure();
+    // What is folded can be what keeps others from being constants.
+    constexpr int maxRounds = 4;
+    for (int round = 0; round < maxRounds; ++round) {
+      unsigned folded = foldParameters(getOperation(), rewriter);
+      numFolded += folded;
+      if (!folded)
+        break;
+      if (failed(simplify()))
+        return signalPassFailure();
+    }
+    numSparse += packSynapses(getOperation(), rewriter, lanes);
     numPacked += packConstants(getOperation(), rewriter, lanes);
     startFromConstants(getOperation(), rewriter);
   }

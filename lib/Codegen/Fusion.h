@@ -17,6 +17,11 @@ unsigned mergeSiblings(mlir::func::FuncOp function,
 unsigned foldParameters(mlir::func::FuncOp function,
                         mlir::RewriterBase &rewriter);
 
+/// Makes sums of gates, of which most have weights of zero, sums over those
+/// that exist. Returns how many.
+unsigned packSynapses(mlir::func::FuncOp function, mlir::RewriterBase &rewriter,
+                      int64_t lanes);
+
 /// Transposes constant operands so that the loop which goes into lanes is their
 /// last dimension, and cuts matrices into panels as wide as a block of vectors
 /// of `lanes`. Returns how many.

@@ -98,11 +98,16 @@ void LoopEmitter::emitVectors() {
   else
     wholeEnd = arith::SubIOp::create(
         b, end, arith::RemUIOp::create(b, end, index(perBlock)));
-  forEach(b, index(0), wholeEnd, perBlock, [&](Value iv) {
+  auto whole = [&](Value iv) {
     ivs[dim] = iv;
     shape.vectors = plan.vectors;
     emitInside(0, shape);
-  });
+  };
+  if (plan.unrolled && size)
+    for (int64_t at = 0; at + perBlock <= *size; at += perBlock)
+      whole(index(at));
+  else
+    forEach(b, index(0), wholeEnd, perBlock, whole);
   if (size) {
     int64_t rest = *size % perBlock;
     if (rest == 0)
@@ -175,6 +180,7 @@ void LoopEmitter::emitRows(BlockShape shape) {
 void LoopEmitter::emitBlock(const BlockShape &shape) {
   block = shape;
   loaded.clear();
+  tableRows.clear();
   loadOperandsAt(-1);
   SmallVector<Value> accumulators;
   for (OpOperand &output : op.getDpsInitsMutable())
@@ -209,6 +215,8 @@ SmallVector<Value> LoopEmitter::emitReductions(unsigned level,
                                                ArrayRef<Value> accumulators) {
   if (level == plan.reductions.size())
     return emitPoints(accumulators);
+  if (plan.unrolled)
+    return emitSynapses(accumulators);
   unsigned dim = plan.reductions[level];
   Value end = extent(dim);
   if (getConstantIntValue(end) == 1) {
@@ -225,6 +233,112 @@ SmallVector<Value> LoopEmitter::emitReductions(unsigned level,
   SmallVector<Value> results = emitReductions(level + 1, carried);
   scf::YieldOp::create(b, results);
   return llvm::to_vector(ValueRange(loop.getResults()));
+}
+
+/// The elements of an operand that is a constant buffer; null where it isn't.
+static DenseElementsAttr elementsOf(Value memref) {
+  auto get = memref.getDefiningOp<memref::GetGlobalOp>();
+  auto global = get ? SymbolTable::lookupNearestSymbolFrom<memref::GlobalOp>(
+                          get, get.getNameAttr())
+                    : memref::GlobalOp();
+  if (!global || !global.getConstant() || !global.getInitialValue())
+    return {};
+  return dyn_cast<DenseElementsAttr>(*global.getInitialValue());
+}
+
+/// True where some lane of the block has an f-th synapse.
+bool LoopEmitter::hasSynapse(int64_t f) {
+  std::optional<int64_t> begin = getConstantIntValue(ivs[*plan.vectorDim]);
+  for (int64_t number :
+       op->getAttrOfType<DenseI64ArrayAttr>(sparseWeights).asArrayRef()) {
+    DenseElementsAttr weights = elementsOf(op->getOperand(number));
+    if (!weights || !begin)
+      return true;
+    int64_t columns = weights.getType().getDimSize(1);
+    auto values = weights.value_begin<APFloat>();
+    for (int64_t n = *begin; n < std::min(columns, *begin + plan.lanes); ++n)
+      if (!(*(values + (f * columns + n))).isZero())
+        return true;
+  }
+  return false;
+}
+
+/// The sum over packed synapses, as straight code.
+SmallVector<Value> LoopEmitter::emitSynapses(ArrayRef<Value> accumulators) {
+  unsigned dim = plan.reductions[0];
+  SmallVector<Value> results(accumulators);
+  int64_t fanIn = op.getStaticLoopRanges()[dim];
+  auto before = loaded;
+  for (int64_t f = 0; f < fanIn; ++f) {
+    if (!hasSynapse(f))
+      continue;
+    ivs[dim] = index(f);
+    loaded = before;
+    loadOperandsAt(0);
+    results = emitPoints(results);
+  }
+  return results;
+}
+
+/// A row of a buffer as one vector, along a dimension behind which all others
+/// are of size one; null where it isn't contiguous.
+Value LoopEmitter::loadRow(Value memref, ValueRange at, unsigned dim) {
+  auto type = cast<MemRefType>(memref.getType());
+  if (type.isDynamicDim(dim) || type.getElementType().isInteger(1))
+    return {};
+  for (int64_t d = dim + 1; d < type.getRank(); ++d)
+    if (type.getDimSize(d) != 1)
+      return {};
+  if (dim + 1 < unsigned(type.getRank())) {
+    SmallVector<ReassociationIndices> groups;
+    for (int64_t d = 0; d <= dim; ++d)
+      groups.push_back({d});
+    for (int64_t d = dim + 1; d < type.getRank(); ++d)
+      groups.back().push_back(d);
+    if (!memref::CollapseShapeOp::isGuaranteedCollapsible(type, groups))
+      return {};
+    memref = memref::CollapseShapeOp::create(b, memref, groups);
+    type = cast<MemRefType>(memref.getType());
+  }
+  if (!type.isLastDimUnitStride())
+    return {};
+  SmallVector<Value> begin(at.take_front(dim));
+  begin.push_back(index(0));
+  auto row = VectorType::get({type.getDimSize(dim)}, type.getElementType());
+  return vector::LoadOp::create(b, row, memref, begin);
+}
+
+/// What the lanes' synapses come from: elements of one row, in an order that is
+/// known now.
+Value LoopEmitter::emitTableLoad(memref::LoadOp load, int table,
+                                 IRMapping &mapping) {
+  DenseElementsAttr places = elementsOf(op->getOperand(0));
+  std::optional<int64_t> f = getConstantIntValue(ivs[plan.reductions[0]]),
+                         begin = getConstantIntValue(ivs[*plan.vectorDim]);
+  if (!places || !f || !begin)
+    return {};
+  int64_t columns = places.getType().getDimSize(1);
+  SmallVector<int64_t> from;
+  for (int64_t lane = 0; lane < plan.lanes; ++lane) {
+    int64_t n = std::min(*begin + lane, columns - 1);
+    from.push_back(*(places.value_begin<int32_t>() + (*f * columns + n)));
+  }
+  Value memref = mapping.lookupOrDefault(load.getMemRef());
+  SmallVector<Value> at;
+  for (auto [i, place] : llvm::enumerate(load.getIndices()))
+    at.push_back(int(i) == table ? Value() : mapping.lookupOrDefault(place));
+  auto [known, isNew] = tableRows.try_emplace(load);
+  if (isNew)
+    known->second = loadRow(memref, at, table);
+  if (Value row = known->second)
+    return vector::ShuffleOp::create(b, row, row, from);
+  SmallVector<Value> elements;
+  for (int64_t place : from) {
+    at[table] = index(place);
+    elements.push_back(memref::LoadOp::create(b, memref, at));
+  }
+  return vector::FromElementsOp::create(b, vectorOf(elements[0].getType()),
+                                        elements);
 }
 
 SmallVector<Value> LoopEmitter::emitPoints(ArrayRef<Value> accumulators) {
@@ -286,6 +400,12 @@ void LoopEmitter::emitBodyOp(Operation &inner, int64_t row, int64_t vector,
         loadVector(mapping.lookupOrDefault(load.getMemRef()), at, vector));
     return;
   }
+  if (int table = differs && plan.unrolled ? tableIndex(inner) : -1; table >= 0)
+    if (Value value =
+            emitTableLoad(cast<memref::LoadOp>(inner), table, mapping)) {
+      mapping.map(inner.getResult(0), value);
+      return;
+    }
   if (!differs) {
     Operation *copy = b.clone(inner, mapping);
     // linalg.index deep inside a region, which only scalar loops meet

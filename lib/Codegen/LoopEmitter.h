@@ -39,6 +39,12 @@ private:
   llvm::SmallVector<mlir::Value>
   emitReductions(unsigned level, llvm::ArrayRef<mlir::Value> accumulators);
   llvm::SmallVector<mlir::Value>
+  emitSynapses(llvm::ArrayRef<mlir::Value> accumulators);
+  bool hasSynapse(int64_t f);
+  mlir::Value emitTableLoad(mlir::memref::LoadOp load, int table,
+                            mlir::IRMapping &mapping);
+  mlir::Value loadRow(mlir::Value memref, mlir::ValueRange at, unsigned dim);
+  llvm::SmallVector<mlir::Value>
   emitPoints(llvm::ArrayRef<mlir::Value> accumulators);
   llvm::SmallVector<mlir::Value>
   emitPoint(int64_t row, int64_t vector,
@@ -78,6 +84,8 @@ private:
   llvm::SmallVector<mlir::Value> ivs; ///< the first point's, by loop
   llvm::DenseSet<mlir::Value> varying;
   BlockShape block;
+  /// Rows that synapses come from: by the load that they stand for.
+  llvm::DenseMap<mlir::Operation *, mlir::Value> tableRows;
   /// Inputs loaded for the points of this block: (operand, row, vector).
   llvm::DenseMap<std::tuple<unsigned, int64_t, int64_t>, mlir::Value> loaded;
 };

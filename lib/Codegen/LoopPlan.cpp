@@ -125,12 +125,27 @@ DenseSet<Value> varyingValues(linalg::GenericOp op, unsigned dim) {
   return varying;
 }
 
+int tableIndex(Operation &op) {
+  auto load = dyn_cast<memref::LoadOp>(op);
+  auto generic = dyn_cast_or_null<linalg::GenericOp>(op.getParentOp());
+  if (!load || !generic || !generic->hasAttr(sparseWeights) ||
+      generic.getNumReductionLoops() != 1 ||
+      !generic->getOperand(0).getDefiningOp<memref::GetGlobalOp>())
+    return -1;
+  for (auto [i, index] : llvm::enumerate(load.getIndices())) {
+    auto cast = index.getDefiningOp<arith::IndexCastOp>();
+    if (cast && cast.getIn() == generic.getRegion().front().getArgument(0))
+      return i;
+  }
+  return -1;
+}
+
 /// True where the body can be computed on vectors with `dim` in the lanes.
 static bool bodyAllows(linalg::GenericOp op, unsigned dim) {
   DenseSet<Value> varying = varyingValues(op, dim);
   for (Operation &inner : op.getRegion().front().without_terminator()) {
     if (isa<linalg::IndexOp>(inner) || isVectorizable(inner) ||
-        isContiguousBodyLoad(inner, dim, varying))
+        isContiguousBodyLoad(inner, dim, varying) || tableIndex(inner) >= 0)
       continue;
     // What is the same in every lane stays scalar.
     bool uniform = llvm::none_of(inner.getResults(),
@@ -380,6 +395,12 @@ LoopPlan planLoops(linalg::GenericOp op, int64_t maxLanes) {
         ShapedType::isDynamic(extent)
             ? std::min<int64_t>(most, 4)
             : std::min<int64_t>(most, llvm::divideCeil(extent, plan.lanes));
+  }
+  if (op->hasAttr(sparseWeights) && plan.vectorDim &&
+      plan.reductions.size() == 1) {
+    plan.unrolled = true;
+    plan.vectors = 1;
+    return plan;
   }
   planInside(op, plan);
   if (!plan.reductions.empty() && !costly)

@@ -24,6 +24,8 @@ struct LoopPlan {
   /// A loop of which several iterations make one block, if any.
   std::optional<unsigned> rowDim;
   int64_t rows = 1;
+  /// Blocks of vectors and reductions become straight code: see sparseWeights.
+  bool unrolled = false;
 };
 
 /// By how many elements an operand's address moves when loop `dim` advances by
@@ -49,6 +51,15 @@ std::optional<unsigned> chooseVectorDim(mlir::linalg::GenericOp op,
 /// Where a generic op's accumulators begin with constants instead of what its
 /// outputs hold: an array with a number or a unit attribute for each output.
 constexpr llvm::StringLiteral initialValues = "lnn.initial";
+
+/// On a sum over packed synapses: the operands that weigh its terms, an array
+/// of numbers. A vector of terms whose weights are all zero is left out;
+/// operand 0 says where each synapse comes from.
+constexpr llvm::StringLiteral sparseWeights = "lnn.sparse";
+
+/// A `memref.load` of the body at the place that a synapse comes from; the
+/// number of the index that is looked up, -1 for any other op.
+int tableIndex(mlir::Operation &op);
 
 /// In `memref.load %m[%i, %j]` of a body: true where the last index is the loop
 /// `dim` itself, and the others don't depend on it.

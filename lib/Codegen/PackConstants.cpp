@@ -119,6 +119,8 @@ Value ConstantPacker::transposed(Value value, DenseElementsAttr elements,
 }
 
 unsigned ConstantPacker::pack(linalg::GenericOp op) {
+  if (op->hasAttr(sparseWeights))
+    return 0;
   SmallVector<unsigned> constants;
   for (OpOperand *input : op.getDpsInputOperands())
     if (packable(input->get()) &&

@@ -12,7 +12,8 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     reductions over one expensive producer are merged first, so that the producer is computed in both at once and never
     stored. What depends on constant operands alone is computed, and sums and products are regrouped so that more does: a sigmoid in a
     sum becomes `lnn.gate` of one fused multiply-add, a weight times a reversal potential one constant. Reshapes move out of the way, and constant operands are transposed so that the dimension which
-    `lnn-vectorize-loops` puts into lanes is their last one; matrices become panels as wide as a block of vectors.
+    `lnn-vectorize-loops` puts into lanes is their last one; matrices become panels as wide as a block of vectors. A sum of gates
+    most of whose weights are zero becomes one over the synapses that exist, packed for each lane.
 
     ```mlir
     %s = linalg.generic {... parallel, parallel} ins(%x, %mu) { %d = arith.subf %a, %b ... }
@@ -28,6 +29,7 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
   let statistics = [
     Statistic<"numMerged", "merged", "reductions merged with a sibling">,
     Statistic<"numFolded", "folded", "parameters computed at compile time">,
+    Statistic<"numSparse", "sparse", "sums over synapses of which most are absent">,
     Statistic<"numPacked", "packed", "constants transposed for vector loads">
   ];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
