@@ -1,5 +1,5 @@
-"""The elementary functions that lib/Codegen/Math*.cpp expands: references of more precision than the
-results have, and the largest errors that are documented there, in units of the last place.
+"""The elementary functions that lib/Codegen/Math*.cpp expands: references of more precision than
+the results have, and the largest errors that are documented there, in units of the last place.
 """
 
 import lnnc
@@ -50,7 +50,7 @@ def erf(x):
 
 
 def gelu(x):
-    """x Phi(x); Phi(-a) = e^(-a^2/2) scaled_erfc(a / sqrt 2) / 2, the square of a itself being exact."""
+    """x Phi(x); Phi(-a) = e^(-a^2/2) scaled_erfc(a / sqrt 2) / 2."""
     two = x.dtype.type(2)
     a = np.abs(x)
     far = a > 2 * np.sqrt(two)
@@ -142,8 +142,9 @@ def reference(function, dtype, *arguments):
 
 
 def errors(got, want):
-    """|got - want| in units of the last place of `want`, in the format of `got`; infinite where one is
-    NaN or infinite and the other is not, or where a zero has the wrong sign."""
+    """|got - want| in units of the last place of `want`, in the format of `got`; infinite where one
+    is NaN or infinite and the other is not, or where a zero has the wrong sign.
+    """
     kind = got.dtype.type
     info = ml_dtypes.finfo(kind)
     with np.errstate(all="ignore"):

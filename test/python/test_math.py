@@ -1,4 +1,4 @@
-"""Elementary functions, as compiled: each is within its documented error of a more precise reference,
+"""Elementary functions, as compiled: each is within its documented error of a wider reference,
 special values included, and bits do not depend on the place in a vector.
 
 scripts/sweep_math.py does the same for every float32 there is.
