@@ -10,6 +10,7 @@ lnn-translate, lnnc, lnn-run, FileCheck, not, count and split-file by name, and 
 """
 
 import os
+import platform
 
 import lit.formats
 
@@ -38,5 +39,7 @@ config.substitutions.append(("%zoo", os.path.join(config.test_source_root, "zoo"
 # being skipped.
 if os.path.isdir(os.path.join(config.lnn_binary_dir, "python", "lnnc")):
     config.available_features.add("python")
+if platform.machine() in ("x86_64", "AMD64"):
+    config.available_features.add("x86_64")
 if config.sanitizers:
     config.available_features.add("sanitizers")
