@@ -12,8 +12,6 @@ using namespace mlir;
 namespace lnn {
 
 void buildFusionPipeline(OpPassManager &pm, unsigned lanes) {
-  // arith, math and lnn.sigmoid and its like on tensors, as users write them.
-  pm.addNestedPass<func::FuncOp>(createConvertElementwiseToLinalgPass());
   LnnFusePassOptions options;
   options.lanes = lanes;
   pm.addNestedPass<func::FuncOp>(createLnnFusePass(options));

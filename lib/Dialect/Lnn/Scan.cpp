@@ -243,7 +243,11 @@ LogicalResult ScanOp::verifyRegions() {
 //===----------------------------------------------------------------------===//
 
 SmallVector<Region *> ScanOp::getLoopRegions() { return {&getBody()}; }
-Block::BlockArgListType ScanOp::getRegionIterArgs() { return getStates(); }
+// The interface's verifier runs before ours: the body may have any arguments.
+Block::BlockArgListType ScanOp::getRegionIterArgs() {
+  Block::BlockArgListType all = getBody().getArguments();
+  return all.drop_front(std::min(all.size(), 1 + getInputs().size()));
+}
 std::optional<MutableArrayRef<OpOperand>> ScanOp::getYieldedValuesMutable() {
   return yieldOf(*this).getStatesMutable();
 }
