@@ -262,7 +262,7 @@ OperandRange ScanOp::getEntrySuccessorOperands(RegionSuccessor) {
 void ScanOp::getSuccessorRegions(RegionBranchPoint,
                                  SmallVectorImpl<RegionSuccessor> &regions) {
   // Only states flow along; slices and stacked outputs are made by the scan.
-  regions.emplace_back(&getBody(), getStates());
+  regions.emplace_back(&getBody(), getRegionIterArgs());
   regions.emplace_back(getOperation(),
                        getResults().drop_front(getNumOutputs()));
 }

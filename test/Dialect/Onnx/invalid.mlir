@@ -67,7 +67,7 @@ func.func @node_c3_blocks(%x: tensor<2xf32>) {
 func.func @node_c3_end(%x: tensor<2xf32>) {
   // expected-error @+1 {{body 0 must end in onnx.yield}}
   onnx.node "Loop"() opset 17 bodies ["body"] {
-    %0 = onnx.none
+    llvm.unreachable
   } : () -> ()
   return
 }

@@ -51,11 +51,12 @@ np.savez(scratch / "wrong.npz", **wrong)
 expect(4, "lnn-run", artifact, "--inputs", scratch / "wrong.npz", words=[name])
 
 # A check of the model that fails while it runs.
-gather = """
-func.func @main(%x: tensor<3xf32>, %i: tensor<1xi64>) -> tensor<1xf32> {
-  %0 = onnx.node "Gather"(%x, %i) {axis = 0 : i64} opset 17 : (tensor<3xf32>, tensor<1xi64>) -> tensor<1xf32>
+shape = "(tensor<3xf32>, tensor<1xi64>) -> tensor<1xf32>"
+gather = f"""
+func.func @main(%x: tensor<3xf32>, %i: tensor<1xi64>) -> tensor<1xf32> {{
+  %0 = onnx.node "Gather"(%x, %i) {{axis = 0 : i64}} opset 17 : {shape}
   return %0 : tensor<1xf32>
-}
+}}
 """
 (scratch / "gather.mlir").write_text(gather)
 expect(0, "lnnc", scratch / "gather.mlir", "-o", scratch / "gather.so")
