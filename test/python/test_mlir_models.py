@@ -124,7 +124,8 @@ def test_a_slice_beyond_the_end():
         ("func.func @main(%x: f32) { return }", ["f32", "tensor"]),
         ("func.func @main(%x: tensor<*xf32>) { return }", ["rank"]),
         (
-            'func.func @main(%x: i32) { %0 = onnx.node "Neg"(%x) opset 17 : (i32) -> i32\n return }',
+            "func.func @main(%x: i32) { "
+            '%0 = onnx.node "Neg"(%x) opset 17 : (i32) -> i32\n return }',
             ["tensor", "i32"],
         ),
         (
