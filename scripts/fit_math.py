@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Computes the polynomial coefficients of lib/Codegen/MathF32.cpp and MathF64.cpp (needs mpmath).
+"""Computes the polynomial coefficients of lib/Codegen/Math*.cpp (needs mpmath).
 
 Each is a minimax fit by Lawson's iteration, weighted so that the relative error of the function is
 what is minimized, then rounded to the format one coefficient at a time, lowest degree first, the

@@ -42,6 +42,21 @@ python_format() {
 
 run_lit() {
   local tools
-  tools=$(sed -n 's/^config.llvm_tools_dir = r"\(.*\)"$/\1/p' build/test/lit.site.cfg.py)
-  "$tools/lit" -v build/test
+  tools=$(sed -n 's/^config.llvm_tools_dir = r"\(.*\)"$/\1/p' "$build/test/lit.site.cfg.py")
+  "$tools/lit" -v "$build/test"
+}
+
+run_pytest() {
+  PYTHONPATH=$PWD/$build/python LNN_BUILD=$PWD/$build LD_PRELOAD=${preload:-} \
+    ${preload:+env ASAN_OPTIONS=detect_container_overflow=0:use_sigaltstack=0:detect_leaks=0} \
+    .venv/bin/python -m pytest -q -p no:cacheprovider test/python
+}
+
+build_sanitized() { cmake --preset sanitize && cmake --build --preset sanitize; }
+
+# LLVM's own libraries are not instrumented, so what a container of theirs holds can't be told; and they set
+# alternate stacks of signals, which a sanitizer would take for its own.
+sanitizer_environment() {
+  export ASAN_OPTIONS=detect_container_overflow=0:use_sigaltstack=0 UBSAN_OPTIONS=print_stacktrace=1
+  preload=$(sed -n 's/^config.asan_runtime = r"\(.*\)"$/\1/p' "$build/test/lit.site.cfg.py"):libstdc++.so.6
 }

@@ -10,6 +10,7 @@ lnn-translate, lnnc, lnn-run, FileCheck, not, count and split-file by name, and 
 """
 
 import os
+import platform
 
 import lit.formats
 
@@ -30,7 +31,13 @@ for variable in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
     if variable in os.environ:
         config.environment[variable] = os.environ[variable]
 
-config.substitutions.append(("%python", config.python_executable))
+python = config.python_executable
+if config.sanitizers:
+    # The runtime must come before all else; Python leaks at its end, by design.
+    preload = f"LD_PRELOAD={config.asan_runtime}:libstdc++.so.6"
+    python = f"env {preload} ASAN_OPTIONS=detect_container_overflow=0:use_sigaltstack=0:detect_leaks=0 {python}"
+    config.environment.setdefault("ASAN_OPTIONS", "detect_container_overflow=0:use_sigaltstack=0")
+config.substitutions.append(("%python", python))
 config.substitutions.append(("%host_cc", config.host_cc))
 config.substitutions.append(("%zoo", os.path.join(config.test_source_root, "zoo")))
 
@@ -38,5 +45,7 @@ config.substitutions.append(("%zoo", os.path.join(config.test_source_root, "zoo"
 # being skipped.
 if os.path.isdir(os.path.join(config.lnn_binary_dir, "python", "lnnc")):
     config.available_features.add("python")
+if platform.machine() in ("x86_64", "AMD64"):
+    config.available_features.add("x86_64")
 if config.sanitizers:
     config.available_features.add("sanitizers")

@@ -31,12 +31,21 @@ def Onnx_NodeOp : Onnx_Op<"node", [Pure]> {
     ```mlir
     %0 = onnx.node "ReduceSum"(%x, %axes) {keepdims = 0 : i64} opset 17 : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<2xf32>
     ```
+
+    Constraints:
+    * (C1) `op_type` is not empty.
+    * (C2) inputs and outputs are tensors, or `none`.
+    * (C3) `region_names` has a name for each region; each region is one block that ends in `onnx.yield`.
+
+    Whether inputs, attributes and subgraphs are those of the operator is not checked here but by its row of the table.
   }];
   let arguments = (ins Variadic<AnyType>:$inputs, StrAttr:$op_type, OptionalAttr<StrAttr>:$domain,
                        I64Attr:$opset, DictionaryAttr:$node_attrs, OptionalAttr<ArrayAttr>:$region_names);
   let results = (outs Variadic<AnyType>:$outputs);
   let regions = (region VariadicRegion<AnyRegion>:$bodies);
   let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
 }
 
 def Onnx_NoneOp : Onnx_Op<"none", [Pure]> {

@@ -58,14 +58,14 @@ Num scaleUp(const ExpParts &parts) {
   return fma(parts.tail, first, first) * second;
 }
 
-// f32: 0.8 ulp, f64: 0.8 ulp; denormal results rounded correctly from there.
+// f32: 1.1 ulp, f64: 1.1 ulp; denormal results rounded correctly from there.
 Num exp(Num x) {
   bool wide = isDouble(x);
   Num y = atLeast(atMost(x, wide ? 710 : 89), wide ? -746 : -104);
   return scaleUp(expParts(y, 0));
 }
 
-// f32: 1.7 ulp, f64: 1.7 ulp.
+// f32: 1.8 ulp, f64: 1.8 ulp.
 Num expm1(Num x) {
   bool wide = isDouble(x);
   // From -ln 2^26 (2^55) down the result is -1; from ln 2^127 up exp does it,
@@ -83,7 +83,9 @@ Num expm1(Num x) {
 static Num onePlusExp(Num y, ExpParts &parts) {
   parts = expParts(y, isDouble(y) ? 1023 : 127);
   Num scale = powerOf2(parts.shifted);
-  return fma(scale, parts.tail, scale + 1.0);
+  // What is lost of the 1 where the other is large is added with the tail.
+  Num sum = scale + 1.0, lost = 1.0 - (sum - scale);
+  return sum + fma(scale, parts.tail, lost);
 }
 
 /// numerator / (1 + e^-x). f32: 1.8 ulp, f64: 1.8 ulp; 0 where 1 / (1 + e^-x)
@@ -131,9 +133,11 @@ Num tanh(Num x) {
   ExpParts parts;
   if (isDouble(x)) {
     // (e^2a - 1) / (e^2a + 1), both from one tail: exact where a is small.
+    // Where they are nearly equal, 1 - 2 / (e^2a + 1).
     Num sum = onePlusExp(atMost(a, 20) * 2.0, parts);
     Num scale = powerOf2(parts.shifted);
-    return copySign(fma(scale, parts.tail, scale - 1.0) / sum, x);
+    Num small = fma(scale, parts.tail, scale - 1.0) / sum;
+    return copySign(select(a < num(a, 0.625), small, 1.0 - 2.0 / sum), x);
   }
   // 1 - 2 / (e^2a + 1), and a polynomial where that cancels.
   Num large = 1.0 - 2.0 / onePlusExp(atMost(a, 10) * 2.0, parts);
@@ -141,7 +145,7 @@ Num tanh(Num x) {
   static constexpr double tail[] = {-0.00560224429, 0.020550089, -0.0537135489,
                                     0.13331145, -0.333332717};
   Num small = fma(polynomial(z, tail) * z, x, x);
-  return select(a < num(a, 0.625), small, copySign(large, x));
+  return copySign(select(a < num(a, 0.625), small, large), x);
 }
 
 // log(1 + e^x) = max(x, 0) + log(1 + e^-|x|). f32: 1.9 ulp, f64: 2 ulp.
@@ -155,7 +159,7 @@ Num softplus(Num x) {
   return atLeast(x, 0) + fma(u * u, polynomial(u, tail), u);
 }
 
-// f64: 1 ulp.
+// f64: 1.1 ulp.
 Num exp2(Num x) {
   Num y = atLeast(atMost(x, 1025), -1076);
   double shift = 6755399441055744.0;
@@ -167,7 +171,7 @@ Num exp2(Num x) {
   return scaleUp(parts);
 }
 
-// f64: 2 ulp.
+// f64: 3 ulp.
 Num sinh(Num x) {
   Num a = abs(x);
   Num e = expm1(atMost(a, 700));
@@ -176,7 +180,7 @@ Num sinh(Num x) {
   return copySign(select(a > 700.0, half * 0.5 * half, small), x);
 }
 
-// f64: 2 ulp.
+// f64: 3 ulp.
 Num cosh(Num x) {
   Num a = abs(x);
   Num e = exp(atMost(a, 700));
@@ -184,6 +188,7 @@ Num cosh(Num x) {
   return select(a > 700.0, half * 0.5 * half, e * 0.5 + 0.5 / e);
 }
 
+// f32: 1.5 ulp, f64: 1.5 ulp.
 Num rsqrt(Num x) { return 1.0 / sqrt(x); }
 
 } // namespace lnn

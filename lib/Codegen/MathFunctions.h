@@ -3,7 +3,7 @@
 // Those of the first group take f32 and f64, the others f64 alone (f32 is
 // computed in f64 and rounded). Largest errors, in units of the last place, are
 // stated where the functions are defined; test/python/test_math.py measures
-// them.
+// them, scripts/sweep_math.py on every f32.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LNN_LIB_CODEGEN_MATHFUNCTIONS_H

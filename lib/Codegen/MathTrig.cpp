@@ -54,6 +54,7 @@ Num sin(Num x) {
   return select(x == 0.0, x, fromQuadrant(c, c.quadrant));
 }
 
+// f64: 1.5 ulp.
 Num cos(Num x) {
   Circle c = reduceToCircle(x);
   return fromQuadrant(c, c.quadrant + 1);
@@ -87,6 +88,7 @@ Num atan(Num x) {
   return copySign(base + (t + fma(polynomial(z, tail) * z, t, low)), x);
 }
 
+// f64: 4 ulp.
 Num atan2(Num y, Num x) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   Num ax = abs(x), ay = abs(y);
@@ -109,7 +111,7 @@ static Num asinSmall(Num s, Num z) {
   return fma(polynomial(z, tail) * z, s, s);
 }
 
-// f64: 2 ulp.
+// f64: 2.3 ulp.
 Num asin(Num x) {
   Num a = abs(x);
   Bool large = a > 0.5;
@@ -118,6 +120,7 @@ Num asin(Num x) {
   return copySign(select(large, halfPi - (p * 2.0 - halfPiTail), p), x);
 }
 
+// f64: 2 ulp.
 Num acos(Num x) {
   Num a = abs(x);
   Bool large = a > 0.5;

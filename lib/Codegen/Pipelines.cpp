@@ -1,7 +1,9 @@
 //===- Pipelines.cpp - the order of the code generation passes ------------===//
 #include "lnn/Codegen/Passes.h"
 
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -17,12 +19,22 @@ void buildFusionPipeline(OpPassManager &pm, unsigned lanes) {
   pm.addPass(createCSEPass());
 }
 
+/// f16 and bf16 are stored, f32 computes.
+static void addHalfTypes(OpPassManager &pm) {
+  pm.addPass(math::createMathExtendToSupportedTypes());
+  arith::ArithEmulateUnsupportedFloatsOptions emulate;
+  emulate.sourceTypeStrs = {"bf16", "f16"};
+  emulate.targetTypeStr = "f32";
+  pm.addPass(arith::createArithEmulateUnsupportedFloats(emulate));
+}
+
 void buildVectorPipeline(OpPassManager &pm, unsigned lanes, bool avx512) {
   LnnVectorizeLoopsPassOptions options;
   options.lanes = lanes;
   pm.addNestedPass<func::FuncOp>(createLnnVectorizeLoopsPass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  addHalfTypes(pm);
   LnnExpandMathPassOptions math;
   math.avx512 = avx512;
   pm.addPass(createLnnExpandMathPass(math));

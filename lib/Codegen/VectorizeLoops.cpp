@@ -113,7 +113,7 @@ struct LnnVectorizeLoopsPass
     if (!llvm::isPowerOf2_32(lanes) || lanes > 64) {
       getOperation().emitError(
           "lnn-vectorize-loops: lanes must be a power of two up to 64, not ")
-          << lanes;
+          << lanes.getValue();
       return signalPassFailure();
     }
     IRRewriter rewriter(&getContext());

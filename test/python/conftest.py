@@ -2,7 +2,7 @@
 error measure.
 
 The tests use the `lnnc` of the interpreter they run in; without one, that of build/python. LNN_ZOO
-names another zoo.
+names another zoo, LNN_BUILD another build folder, whose tools are tested.
 """
 
 import importlib.util
@@ -15,10 +15,12 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ZOO = pathlib.Path(os.environ.get("LNN_ZOO", ROOT / "test" / "zoo"))
+BUILD = pathlib.Path(os.environ.get("LNN_BUILD", ROOT / "build"))
+SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")  # all takes longer, and much address space
 TOLERANCE = 2e-6
 
 if importlib.util.find_spec("lnnc") is None:
-    sys.path.insert(0, str(ROOT / "build" / "python"))
+    sys.path.insert(0, str(BUILD / "python"))
 
 import lnnc  # noqa: E402
 

@@ -2,11 +2,12 @@
 
 import pathlib
 import random
+import subprocess
 
 import lnnc
 import numpy as np
 import pytest
-from conftest import make_leaky, make_onnx, zoo_path
+from conftest import BUILD, make_leaky, make_onnx, zoo_path
 
 
 @pytest.fixture(scope="module")
@@ -174,4 +175,20 @@ def test_a_check_of_the_model_that_fails(leaky):
     with pytest.raises(lnnc.InputError):
         model.run({"x": x, "i": np.array([0, 7])})
     assert np.array_equal(model.run({"x": x, "i": np.array([2, 0])})["y"], x[[2, 0]])
+    compiles(leaky)
+
+
+def test_an_artifact_for_a_processor_with_more_features(leaky, tmp_path):
+    """Compiling for it is fine; loading it here names what is missing."""
+    if "avx512f" in pathlib.Path("/proc/cpuinfo").read_text().split():
+        pytest.skip("this processor has AVX-512")
+    tool = BUILD / "bin" / "lnnc"
+    if not tool.exists():
+        pytest.skip(f"no {tool}")
+    (tmp_path / "m.onnx").write_bytes(make_leaky().SerializeToString())
+    command = [tool, tmp_path / "m.onnx", "-o", tmp_path / "m.so", "--mcpu=x86-64-v4"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(lnnc.LoadError, match="avx512.*lacks"):
+        lnnc.load(tmp_path / "m.so")
     compiles(leaky)

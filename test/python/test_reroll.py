@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import unrolled
-from conftest import ROOT, assert_close, assert_same, zoo_path, zoo_sets
+from conftest import BUILD, assert_close, assert_same, zoo_path, zoo_sets
 
 ZOO_LOOPS = {
     "ltc_ncp_seq_t16": 16,
@@ -28,7 +28,7 @@ ZOO_LOOPS = {
 }
 BIN = pathlib.Path(lnnc.__file__).resolve().parents[2] / "bin"
 if not (BIN / "lnn-opt").exists():
-    BIN = ROOT / "build" / "bin"
+    BIN = BUILD / "bin"
 
 
 def loops(path):

@@ -152,6 +152,7 @@ int exitCode(lnn::ErrorKind kind) {
 int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
   Options options;
+  lnn::registerAllPasses(); // whose names --mlir-print-ir-after takes
   mlir::registerAsmPrinterCLOptions();
   mlir::registerPassManagerCLOptions();
   mlir::registerDefaultTimingManagerCLOptions();

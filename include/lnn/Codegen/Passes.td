@@ -79,8 +79,8 @@ def LnnExpandMathPass : Pass<"lnn-expand-math"> {
   let description = [{
     Elementary functions of `math` and the activations of `lnn`, on f32 and f64, scalars and vectors, become sequences of arith
     operations and `math.fma`: the same sequence whatever the number of lanes, so that every lane and every target
-    computes the same bits. f16 and bf16 are computed in f32. What maps to instructions stays (`sqrt`, `fma`, `floor`, `ceil`, `trunc`,
-    `roundeven`, `absf`, `copysign`). lib/Codegen/MathF32.cpp and MathF64.cpp state the method and the largest error of each function.
+    computes the same bits. f16 and bf16 are computed in f32, and conversions of bf16 are integer operations. What maps to instructions stays (`sqrt`, `fma`, `floor`, `ceil`, `trunc`,
+    `roundeven`, `absf`, `copysign`). lib/Codegen/Math*.cpp state the method and the largest error of each function.
   }];
   let options = [
     Option<"avx512", "avx512", "bool", "false", "use instructions of AVX-512 F, VL and DQ, where they compute the same bits">

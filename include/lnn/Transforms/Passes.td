@@ -46,6 +46,28 @@ def LnnUnifySizesPass : Pass<"lnn-unify-sizes", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }
 
+def LnnCheckSizesPass : Pass<"lnn-check-sizes", "::mlir::func::FuncOp"> {
+  let summary = "check that sizes which meet are equal";
+  let description = [{
+    Operands that one loop goes over must have one size there; inputs of a scan, its length; what is cast to a known size, that size;
+    and a slice must lie within its tensor. Where these sizes follow from those of the arguments and are not equal by how they are computed,
+    an `lnn.check` is made of them, which `lnn-outline-sizes` tests before a run. Operations under a condition are left alone, and sizes that
+    depend on data, which whoever makes them must check.
+
+    ```mlir
+    func.func @main(%a: tensor<?xf32>, %b: tensor<?xf32>) -> tensor<?xf32> {
+      %y = linalg.add ins(%a, %b : tensor<?xf32>, tensor<?xf32>) outs(%e : tensor<?xf32>) -> tensor<?xf32>
+    // becomes
+      %n = tensor.dim %a, %c0 : tensor<?xf32>
+      %m = tensor.dim %b, %c0 : tensor<?xf32>
+      %same = arith.cmpi eq, %m, %n : index
+      %y = linalg.add ...
+      lnn.check %same, "line 3, column 8: dimension 0 of 'arg1' must be equal to dimension 0 of 'arg0'"
+    ```
+  }];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
 def LnnForwardOutputsPass : Pass<"lnn-forward-outputs", "::mlir::func::FuncOp"> {
   let summary = "compute results in the caller's buffers";
   let description = [{

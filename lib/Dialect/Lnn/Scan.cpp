@@ -243,7 +243,11 @@ LogicalResult ScanOp::verifyRegions() {
 //===----------------------------------------------------------------------===//
 
 SmallVector<Region *> ScanOp::getLoopRegions() { return {&getBody()}; }
-Block::BlockArgListType ScanOp::getRegionIterArgs() { return getStates(); }
+// The interface's verifier runs before ours: the body may have any arguments.
+Block::BlockArgListType ScanOp::getRegionIterArgs() {
+  Block::BlockArgListType all = getBody().getArguments();
+  return all.drop_front(std::min(all.size(), 1 + getInputs().size()));
+}
 std::optional<MutableArrayRef<OpOperand>> ScanOp::getYieldedValuesMutable() {
   return yieldOf(*this).getStatesMutable();
 }
@@ -258,7 +262,7 @@ OperandRange ScanOp::getEntrySuccessorOperands(RegionSuccessor) {
 void ScanOp::getSuccessorRegions(RegionBranchPoint,
                                  SmallVectorImpl<RegionSuccessor> &regions) {
   // Only states flow along; slices and stacked outputs are made by the scan.
-  regions.emplace_back(&getBody(), getStates());
+  regions.emplace_back(&getBody(), getRegionIterArgs());
   regions.emplace_back(getOperation(),
                        getResults().drop_front(getNumOutputs()));
 }

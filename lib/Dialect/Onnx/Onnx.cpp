@@ -89,3 +89,45 @@ ParseResult NodeOp::parse(OpAsmParser &parser, OperationState &result) {
   result.addTypes(type.getResults());
   return success();
 }
+
+LogicalResult NodeOp::verify() {
+  // C1
+  if (getOpType().empty())
+    return emitOpError("needs an op_type that isn't empty");
+  // C2
+  for (auto [i, type] : llvm::enumerate(getInputs().getTypes()))
+    if (!isa<TensorType, NoneType>(type))
+      return emitOpError() << "input " << i
+                           << " must be a tensor or none, found " << type;
+  for (auto [i, type] : llvm::enumerate(getOutputs().getTypes()))
+    if (!isa<TensorType, NoneType>(type))
+      return emitOpError() << "output " << i
+                           << " must be a tensor or none, found " << type;
+  // C3
+  ArrayAttr names = getRegionNamesAttr();
+  size_t count = names ? names.size() : 0;
+  if (count != getBodies().size())
+    return emitOpError() << "has " << getBodies().size() << " bodies, but "
+                         << count << " region_names";
+  for (size_t i = 0; i < count; ++i)
+    if (auto name = dyn_cast<StringAttr>(names[i]); !name || name.empty())
+      return emitOpError() << "region_names[" << i
+                           << "] must be a string that isn't empty, found "
+                           << names[i];
+  return success();
+}
+
+LogicalResult NodeOp::verifyRegions() {
+  for (auto [i, region] : llvm::enumerate(getBodies())) {
+    if (!region.hasOneBlock())
+      return emitOpError() << "body " << i << " must be one block, found "
+                           << region.getBlocks().size();
+    if (region.front().empty() || !isa<YieldOp>(region.front().back()))
+      return emitOpError() << "body " << i << " must end in onnx.yield";
+    for (auto [k, type] : llvm::enumerate(region.getArgumentTypes()))
+      if (!isa<TensorType, NoneType>(type))
+        return emitOpError() << "argument " << k << " of body " << i
+                             << " must be a tensor, found " << type;
+  }
+  return success();
+}

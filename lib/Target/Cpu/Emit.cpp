@@ -106,6 +106,7 @@ LogicalResult emit(ModuleOp module, EmitKind kind, SmallVectorImpl<char> &out) {
   llvmModule->setDataLayout((*machine)->createDataLayout());
   for (llvm::Function &function : *llvmModule)
     function.addFnAttr(llvm::Attribute::NoUnwind);
+  maskHalvesAsIntegers(*llvmModule);
   optimize(*llvmModule, **machine);
   if (failed(checkSymbols(module, *llvmModule)))
     return failure();

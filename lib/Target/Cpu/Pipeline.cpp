@@ -6,6 +6,7 @@
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -20,6 +21,16 @@ static void addCleanup(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
+/// Calls go away; elementwise operations on tensors, as users write them,
+/// become loops; sizes that must agree are checked.
+static void buildCheckStage(OpPassManager &pm) {
+  pm.addPass(createInlinerPass());
+  pm.addPass(createSymbolDCEPass());
+  pm.addNestedPass<func::FuncOp>(createConvertElementwiseToLinalgPass());
+  pm.addNestedPass<func::FuncOp>(createLnnUnifySizesPass());
+  pm.addNestedPass<func::FuncOp>(createLnnCheckSizesPass());
+}
+
 /// Everything down to upstream's dialects on tensors, @main alone.
 static void buildTensorStage(OpPassManager &pm, bool reroll, unsigned lanes) {
   if (reroll)
@@ -28,6 +39,7 @@ static void buildTensorStage(OpPassManager &pm, bool reroll, unsigned lanes) {
   addCleanup(pm);
   pm.addPass(createConvertLnnToOde());
   pm.addPass(createConvertOdeToScf());
+  buildCheckStage(pm);
   pm.addPass(createConvertLnnScanToScf());
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());

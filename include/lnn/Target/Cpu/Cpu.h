@@ -71,6 +71,8 @@ void registerCpuPipeline();
 /// yet optimized. Problems are diagnostics at the module; null then.
 std::unique_ptr<llvm::Module> translateToLLVM(mlir::ModuleOp module,
                                               llvm::LLVMContext &context);
+/// Masked accesses to vectors of f16 and bf16 become ones of i16.
+void maskHalvesAsIntegers(llvm::Module &module);
 /// Adds the descriptor (lnn/runtime/artifact_abi.h) and the function that
 /// returns it.
 void addDescriptor(mlir::ModuleOp module, llvm::Module &llvmModule,

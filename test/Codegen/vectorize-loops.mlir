@@ -1,0 +1,73 @@
+// RUN: lnn-opt --lnn-vectorize-loops=lanes=8 --canonicalize %s | FileCheck %s
+// RUN: lnn-opt --lnn-vectorize-loops=lanes=1 --canonicalize %s | FileCheck %s --check-prefix=SCALAR
+// RUN: not lnn-opt --lnn-vectorize-loops=lanes=3 %s 2>&1 | FileCheck %s --check-prefix=LANES
+// LANES: lanes must be a power of two up to 64, not 3
+
+// Outputs in the lanes, two vectors a block; the sum ascends, one fused multiply-add each.
+// CHECK-LABEL: func.func @vecmat
+// CHECK: %[[A0:.*]] = vector.load %[[Y:.*]][%c0]
+// CHECK: %[[A1:.*]] = vector.load %[[Y]][%c8]
+// CHECK: %[[SUM:.*]]:2 = scf.for %[[K:.*]] = %c0 to %c64 step %c1 iter_args(%[[P:.*]] = %[[A0]], %[[Q:.*]] = %[[A1]])
+// CHECK: %[[X:.*]] = memref.load %{{.*}}[%[[K]]]
+// CHECK: %[[V:.*]] = vector.broadcast %[[X]]
+// CHECK: math.fma %[[V]], %{{.*}}, %[[P]] : vector<8xf32>
+// CHECK: math.fma %{{.*}}, %{{.*}}, %[[Q]] : vector<8xf32>
+// CHECK: vector.store %[[SUM]]#0, %[[Y]][%c0]
+// CHECK: vector.store %[[SUM]]#1, %[[Y]][%c8]
+// SCALAR-LABEL: func.func @vecmat
+// SCALAR-NOT: vector
+// SCALAR: math.fma {{.*}} : f32
+// SCALAR-NOT: vector
+// SCALAR: return
+func.func @vecmat(%x: memref<64xf32>, %w: memref<64x16xf32>, %y: memref<16xf32>) {
+  linalg.vecmat ins(%x, %w : memref<64xf32>, memref<64x16xf32>) outs(%y : memref<16xf32>)
+  return
+}
+
+// 19 is two whole vectors and three lanes of a third: the others touch no memory.
+// CHECK-LABEL: func.func @ragged
+// CHECK: %[[MASK:.*]] = vector.constant_mask [3] : vector<8xi1>
+// CHECK: vector.maskedload %{{.*}}[%c16], %[[MASK]]
+// CHECK: vector.maskedstore %{{.*}}[%c16], %[[MASK]]
+func.func @ragged(%x: memref<19xf32>, %y: memref<19xf32>) {
+  linalg.exp ins(%x : memref<19xf32>) outs(%y : memref<19xf32>)
+  return
+}
+
+// CHECK-LABEL: func.func @dynamic
+// CHECK: %[[N:.*]] = memref.dim
+// CHECK: %[[REST:.*]] = arith.remui %[[N]], %c16
+// CHECK: %[[WHOLE:.*]] = arith.subi %[[N]], %[[REST]]
+// CHECK: scf.for %{{.*}} = %c0 to %[[WHOLE]] step %c16
+// CHECK: scf.for %[[I:.*]] = %[[WHOLE]] to %[[N]] step %c8
+// CHECK: %[[LEFT:.*]] = arith.subi %[[N]], %[[I]]
+// CHECK: vector.create_mask %[[LEFT]]
+func.func @dynamic(%x: memref<?xf32>, %y: memref<?xf32>) {
+  linalg.exp ins(%x : memref<?xf32>) outs(%y : memref<?xf32>)
+  return
+}
+
+// No parallel dimension: the sum's order forbids lanes.
+// CHECK-LABEL: func.func @dot
+// CHECK-NOT: vector
+// CHECK: scf.for
+// CHECK: math.fma {{.*}} : f32
+func.func @dot(%x: memref<64xf32>, %y: memref<f32>) {
+  linalg.dot ins(%x, %x : memref<64xf32>, memref<64xf32>) outs(%y : memref<f32>)
+  return
+}
+
+// An index of the loop is no vector's lane value: scalar.
+// CHECK-LABEL: func.func @reads_by_index
+// CHECK: scf.for
+// CHECK: memref.load
+func.func @reads_by_index(%x: memref<64xf32>, %i: memref<64xi64>, %y: memref<64xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}
+      ins(%i : memref<64xi64>) outs(%y : memref<64xf32>) {
+  ^bb0(%at: i64, %out: f32):
+    %k = arith.index_cast %at : i64 to index
+    %v = memref.load %x[%k] : memref<64xf32>
+    linalg.yield %v : f32
+  }
+  return
+}

@@ -1,0 +1,164 @@
+"""Elementary functions, as compiled: each is within its documented error of a wider reference,
+special values included, and bits do not depend on the place in a vector.
+
+scripts/sweep_math.py does the same for every float32 there is.
+"""
+
+import ml_dtypes
+import numpy as np
+import pytest
+from math_reference import (
+    BINARY,
+    CIRCULAR,
+    DTYPES,
+    HAS_EXTENDED,
+    PHASE,
+    UNARY,
+    compile_functions,
+    errors,
+    evaluate,
+    reference,
+)
+
+ELEMENTS = ["f16", "bf16", "f32", pytest.param("f64", marks=pytest.mark.skipif(
+    not HAS_EXTENDED, reason="no format wider than float64 here"))]  # fmt: skip
+
+
+def samples(element, count, seed=0):
+    """Every kind of number: specials and their neighbours, any bits, and the ranges that matter."""
+    dtype = DTYPES[element]
+    rng = np.random.default_rng(seed)
+    width = np.dtype(dtype).itemsize
+    unsigned = np.dtype(f"u{width}")
+    if width == 2:
+        return np.arange(2**16, dtype=unsigned).view(dtype)
+    info = np.finfo(dtype)
+    special = [0, np.inf, np.nan, info.max, info.tiny, info.smallest_subnormal, 1, 0.5, 2, np.pi,
+               np.pi / 2, np.pi / 4, 88, 88.7228, 89, 103.97, 104, 709.78, 710, 745.13, 746, 0.625,
+               0.921875, 0.34657359, 17.3, 20, 40]  # fmt: skip
+    special = np.array(special, dtype)
+    around = [special, np.nextafter(special, dtype(np.inf)), np.nextafter(special, dtype(-np.inf))]
+    near = np.concatenate(around)
+    any_bits = rng.integers(0, 2 ** (8 * width), count, unsigned).view(dtype)
+    ranges = [rng.uniform(-r, r, count).astype(dtype) for r in (1, 4, 30, 120, 800)]
+    close = [(1 + rng.uniform(-1, 1, count) * 2.0 ** -rng.uniform(0, 24, count)).astype(dtype)]
+    return np.concatenate([near, -near, any_bits, *ranges, *close])
+
+
+def applies(name, element, x):
+    """Where the documented error holds."""
+    if name in CIRCULAR:
+        with np.errstate(all="ignore"):
+            x = np.abs(x.astype("f8"))
+        return (x <= PHASE[element]) | ~np.isfinite(x)
+    return np.ones(x.shape, bool)
+
+
+def underflows(name, element, want):
+    """Sigmoid and SiLU are zero where the sigmoid would be denormal, or nearly."""
+    lowest = {"f64": 2.0**-1023.5 * 710}.get(element, 2.0**-127.5 * 90)
+    return (name in ("lnn.sigmoid", "lnn.silu")) & (np.abs(want) <= lowest)
+
+
+def denormals(name, element, want):
+    """GELU's denormal results are products of denormals: of f64, they lose up to 6 bits."""
+    return (name == "lnn.gelu") & (element == "f64") & (np.abs(want) < 2.0**-1021)
+
+
+@pytest.fixture(scope="module")
+def unary():
+    made = {}
+
+    def get(element):
+        if element not in made:
+            made[element] = compile_functions(UNARY, element)
+        return made[element]
+
+    return get
+
+
+def measure(name, element, got, want, where):
+    """The errors, less those that are documented as exceptions."""
+    error = np.where(where, errors(got, want), 0)
+    error = np.where(underflows(name, element, want) & (got == 0), 0, error)
+    return np.where(denormals(name, element, want), error / 64, error)
+
+
+def check(name, element, got, want, where, bound, arguments):
+    error = measure(name, element, got, want, where)
+    worst = int(np.argmax(error))
+    assert error[worst] <= bound, (
+        f"{name}({', '.join(str(a[worst]) for a in arguments)}) = {got[worst]}, not "
+        f"{want[worst]}: {error[worst]} ulp; {np.count_nonzero(error > bound)} such"
+    )
+
+
+def bound_of(entry, element):
+    _, single, double = entry
+    return {"f32": single, "f64": double}.get(element, 0.501)
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_functions_of_one_argument(unary, element):
+    x = samples(element, 20_000)
+    results = evaluate(unary(element), x)
+    failures = []
+    for got, (name, entry) in zip(results, UNARY.items()):
+        want = reference(entry[0], DTYPES[element], x)
+        try:
+            check(
+                name, element, got, want, applies(name, element, x), bound_of(entry, element), [x]
+            )
+        except AssertionError as error:
+            failures.append(str(error).splitlines()[0])
+    assert not failures, "\n".join(failures)
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_functions_of_two_arguments(element):
+    x, y = samples(element, 20_000, 1), samples(element, 20_000, 2)
+    rng = np.random.default_rng(3)
+    x, y = rng.permutation(x), rng.permutation(y)
+    dtype = DTYPES[element]
+    zeros = np.array([0.0, -0.0, 1, -1, 2, -2, 3, 0.5, -0.5, np.inf, -np.inf, np.nan], dtype)
+    pairs = [a.ravel() for a in np.meshgrid(zeros, zeros)]
+    x, y = np.concatenate([x, pairs[0]]), np.concatenate([y, pairs[1]])
+    results = evaluate(compile_functions(BINARY, element, 2), x, y)
+    for got, (name, entry) in zip(results, BINARY.items()):
+        want = reference(entry[0], dtype, x, y)
+        check(name, element, got, want, True, bound_of(entry, element), [x, y])
+
+
+@pytest.mark.parametrize("element", ["f32", "f64"])
+def test_bits_do_not_depend_on_the_place_in_a_vector(unary, element):
+    x = samples(element, 50)[:203]
+    whole = evaluate(unary(element), x)
+    for n in (1, 7, 16, 33, 203):
+        for first in (0, 1, 5):
+            part = evaluate(unary(element), x[first : first + n])
+            for a, b in zip(part, whole):
+                b = b[first : first + n]
+                number = ~np.isnan(b)  # of a NaN only that it is one
+                assert np.array_equal(np.isnan(a), ~number)
+                assert a[number].tobytes() == b[number].tobytes()
+
+
+def test_the_measure_tells_errors():
+    """A reference that is off, a NaN, a sign, an infinity: each is seen."""
+    one = np.array([1.0], "f4")
+    up = np.nextafter(one, np.float32(2))
+    assert errors(up, one.astype("f8"))[0] == 1
+    for got, want in [
+        (np.nan, 1),
+        (1, np.nan),
+        (-0.0, 0.0),
+        (np.inf, 1),
+        (1, np.inf),
+        (-np.inf, np.inf),
+    ]:
+        assert errors(np.array([got], "f4"), np.array([want], "f8"))[0] == np.inf
+    assert errors(np.array([np.inf], "f4"), np.array([1e39]))[0] == 0
+    tiny = np.array([1e-45], "f4")
+    assert errors(tiny, np.array([0.0]))[0] == 1
+    half = np.array([1.5], ml_dtypes.bfloat16)
+    assert errors(half, np.array([1.5]))[0] == 0
