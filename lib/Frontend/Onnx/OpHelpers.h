@@ -182,5 +182,17 @@ mlir::LogicalResult orKnown(ExpandContext &ctx) {
   return fn(ctx);
 }
 
+constexpr int64_t kFirstOpset = 6, kLastOpset = 28;
+
+/// A row of the table whose functions are checked and which is not expanded
+/// where its results are known.
+template <mlir::LogicalResult (*infer)(InferContext &),
+          mlir::LogicalResult (*expand)(ExpandContext &)>
+OpEntry entry(llvm::StringRef name, unsigned minInputs, unsigned maxInputs,
+              int64_t since = kFirstOpset, int64_t until = kLastOpset) {
+  return {name,      since,          until,           minInputs,
+          maxInputs, checked<infer>, orKnown<expand>, ""};
+}
+
 } // namespace lnn::onnx
 #endif // LNN_LIB_FRONTEND_ONNX_OPHELPERS_H

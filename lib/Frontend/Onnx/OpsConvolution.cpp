@@ -251,8 +251,7 @@ LogicalResult expandConv(ExpandContext &ctx) {
 } // namespace
 
 void addConvolutionOps(std::vector<OpEntry> &t) {
-  t.push_back(
-      {"Conv", 13, 28, 2, 3, checked<inferConv>, orKnown<expandConv>, ""});
+  t.push_back(entry<inferConv, expandConv>("Conv", 2, 3));
 }
 
 } // namespace lnn::onnx

@@ -148,6 +148,11 @@ LogicalResult broadcastAll(InferContext &ctx, unsigned first = 0) {
   for (unsigned i = 1; i < ctx.numInputs(); ++i) {
     if (!ctx.hasInput(i))
       return ctx.error("input " + Twine(i) + " is missing");
+    // Before opset 7 a smaller operand could be placed at an axis.
+    int64_t last = ctx.in(0).rank() - ctx.in(i).rank();
+    if (ctx.opset() < 7 && ctx.intAttr("axis", last) != last)
+      return ctx.unsupported("an operand broadcast at an axis that is not the "
+                             "last: convert the model to opset 7 or later");
     if (i > first && failed(sameElementType(ctx, first, i)))
       return failure();
     FailureOr<SmallVector<Dim>> both = ctx.broadcast(dims, ctx.in(i).dims);
@@ -375,7 +380,7 @@ LogicalResult inferMod(InferContext &ctx) {
   if (failed(inferArith<dimMod>(ctx)))
     return failure();
   if (isFloat(ctx.in(0).elementType) && ctx.intAttr("fmod", 0) == 0)
-    return ctx.error("float operands need fmod = 1");
+    return ctx.unsupported("float operands with fmod = 0");
   return success();
 }
 
@@ -640,6 +645,8 @@ LogicalResult inferClip(InferContext &ctx) {
   for (unsigned i = 1; i < ctx.numInputs() && i < 3; ++i) {
     if (!ctx.hasInput(i))
       continue;
+    if (ctx.opset() < 11)
+      return ctx.error("before opset 11, min and max are attributes");
     if (failed(sameElementType(ctx, 0, i)))
       return failure();
     bool one = llvm::all_of(ctx.in(i).dims, [](Dim d) { return d.isConst(1); });
@@ -649,7 +656,18 @@ LogicalResult inferClip(InferContext &ctx) {
   }
   return success();
 }
+/// Before opset 11 the bounds are attributes.
+LogicalResult expandClipByAttributes(ExpandContext &ctx) {
+  return mapAll(ctx, [&](Scalars &s) {
+    Value x = s.x[0];
+    if (ctx.hasAttr("min"))
+      x = s.max(x, s.c(ctx.floatAttr("min", 0)));
+    return ctx.hasAttr("max") ? s.min(x, s.c(ctx.floatAttr("max", 0))) : x;
+  });
+}
 LogicalResult expandClip(ExpandContext &ctx) {
+  if (ctx.opset() < 11)
+    return expandClipByAttributes(ctx);
   // A bound of shape (1, 1) must not add to the result's rank.
   bool hasMin = ctx.hasInput(1);
   SmallVector<Value> inputs = {input(ctx, 0)};
@@ -733,7 +751,7 @@ LogicalResult inferBitShift(InferContext &ctx) {
     return ctx.error("direction must be \"LEFT\" or \"RIGHT\"; found \"" +
                      direction + "\"");
   if (!ctx.in(0).elementType.isUnsignedInteger())
-    return ctx.error("input 0 must be an unsigned integer tensor");
+    return ctx.unsupported("shifts of signed integers");
   return inferBits(ctx);
 }
 LogicalResult expandBitShift(ExpandContext &ctx) {
@@ -948,18 +966,20 @@ LogicalResult inferDropout(InferContext &ctx) {
           "training_mode must be known to be false: export for inference");
   }
   ctx.out(0) = ctx.in(0);
-  if (ctx.hasOutput(1)) {
-    ctx.out(1).elementType = IntegerType::get(ctx.op.getContext(), 1);
+  if (ctx.numOutputs() > 1 && ctx.hasOutput(1)) {
+    ctx.out(1).elementType = ctx.opset() < 10
+                                 ? ctx.in(0).elementType
+                                 : IntegerType::get(ctx.op.getContext(), 1);
     ctx.out(1).dims = ctx.in(0).dims;
   }
   return success();
 }
 LogicalResult expandDropout(ExpandContext &ctx) {
   give(ctx, 0, input(ctx, 0));
-  if (ctx.hasOutput(1))
-    give(ctx, 1,
-         ctx.filled(ctx.outInfo(1).dims,
-                    ctx.b.getIntegerAttr(ctx.b.getI8Type(), 1)));
+  if (ctx.numOutputs() > 1 && ctx.hasOutput(1)) {
+    Type type = ExpandContext::converted(ctx.outInfo(1).elementType);
+    give(ctx, 1, ctx.filled(ctx.outInfo(1).dims, scalarAttr(type, 1)));
+  }
   return success();
 }
 
@@ -1012,17 +1032,14 @@ LogicalResult inferCelu(InferContext &ctx) {
   return inferFloat(ctx);
 }
 
-constexpr int64_t kFirst = 13, kLast = 28;
-
 template <LogicalResult (*infer)(InferContext &),
           LogicalResult (*expand)(ExpandContext &)>
 OpEntry row(StringRef name, unsigned minInputs, unsigned maxInputs,
-            int64_t since = kFirst) {
-  return {name,      since,          kLast,           minInputs,
-          maxInputs, checked<infer>, orKnown<expand>, ""};
+            int64_t since = kFirstOpset) {
+  return entry<infer, expand>(name, minInputs, maxInputs, since);
 }
 template <ScalarFn fn>
-OpEntry floatRow(StringRef name, int64_t since = kFirst) {
+OpEntry floatRow(StringRef name, int64_t since = kFirstOpset) {
   return row<inferFloat, expandMap<fn>>(name, 1, 1, since);
 }
 

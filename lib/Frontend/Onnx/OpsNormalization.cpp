@@ -15,9 +15,24 @@ namespace {
 // Softmax, LogSoftmax
 //===----------------------------------------------------------------------===//
 
+/// Before opset 13 everything from the axis on is one dimension.
+int64_t defaultAxis(const NodeView &node) { return node.opset() < 13 ? 1 : -1; }
+
+/// The dimensions that are normalized together.
+Mask softmaxMask(const NodeView &node, int64_t rank) {
+  int64_t axis = node.intAttr("axis", defaultAxis(node));
+  axis = axis < 0 ? axis + rank : axis;
+  Mask mask(rank, false);
+  for (int64_t d = axis; d < rank; ++d)
+    mask[d] = d == axis || node.opset() < 13;
+  return mask;
+}
+
 LogicalResult inferSoftmax(InferContext &ctx) {
+  int64_t axis = ctx.intAttr("axis", defaultAxis(ctx)), rank = ctx.in(0).rank();
+  bool whole = ctx.opset() < 13 && axis == rank; // each element on its own
   if (failed(requireType(ctx, 0, isFloat, "a float tensor")) ||
-      failed(ctx.normalizeAxis(ctx.intAttr("axis", -1), ctx.in(0).rank())))
+      (!whole && failed(ctx.normalizeAxis(axis, rank))))
     return failure();
   ctx.out(0).elementType = ctx.in(0).elementType;
   ctx.out(0).dims = ctx.in(0).dims;
@@ -27,9 +42,7 @@ LogicalResult inferSoftmax(InferContext &ctx) {
 LogicalResult expandSoftmax(ExpandContext &ctx) {
   const ValueInfo &in = ctx.inInfo(0);
   bool log = ctx.type() == "LogSoftmax";
-  int64_t axis = ctx.intAttr("axis", -1);
-  Mask mask(in.rank(), false);
-  mask[axis < 0 ? axis + in.rank() : axis] = true;
+  Mask mask = softmaxMask(ctx, in.rank());
   Type type = computeType(in.elementType);
   Type stored = ExpandContext::converted(in.elementType);
   AffineMap all = ctx.b.getMultiDimIdentityMap(in.rank());
@@ -366,9 +379,8 @@ LogicalResult expandGroupNorm(ExpandContext &ctx) {
 template <LogicalResult (*infer)(InferContext &),
           LogicalResult (*expand)(ExpandContext &)>
 OpEntry row(StringRef name, unsigned minInputs, unsigned maxInputs,
-            int64_t since = 13) {
-  return {name,           since,           28, minInputs, maxInputs,
-          checked<infer>, orKnown<expand>, ""};
+            int64_t since = kFirstOpset) {
+  return entry<infer, expand>(name, minInputs, maxInputs, since);
 }
 
 } // namespace
