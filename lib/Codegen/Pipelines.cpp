@@ -17,13 +17,16 @@ void buildFusionPipeline(OpPassManager &pm, unsigned lanes) {
   pm.addPass(createCSEPass());
 }
 
-void buildVectorPipeline(OpPassManager &pm, unsigned lanes) {
+void buildVectorPipeline(OpPassManager &pm, unsigned lanes, bool hasHalf) {
   LnnVectorizeLoopsPassOptions options;
   options.lanes = lanes;
   pm.addNestedPass<func::FuncOp>(createLnnVectorizeLoopsPass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createLnnExpandMathPass());
+  LnnExpandHalfPassOptions half;
+  half.f16 = !hasHalf;
+  pm.addPass(createLnnExpandHalfPass(half));
   pm.addPass(createCSEPass());
   pm.addPass(createLoopInvariantCodeMotionPass());
   pm.addPass(createCanonicalizerPass());

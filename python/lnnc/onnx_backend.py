@@ -158,7 +158,7 @@ def _wants_constant(error: UnsupportedError) -> bool:
 
 
 def _may_be_constant(info: onnx.ValueInfoProto) -> bool:
-    return info.type.HasField("tensor_type") and len(info.type.tensor_type.shape.dim) <= 1
+    return info.type.HasField("tensor_type")
 
 
 def _is_small(info: onnx.ValueInfoProto, value: np.ndarray | None, kinds: str) -> bool:

@@ -22,7 +22,9 @@ namespace lnn {
 /// On tensors, before bufferization: fusion and its cleanups.
 void buildFusionPipeline(mlir::OpPassManager &pm, unsigned lanes);
 /// On buffers: linalg to loops over vectors of `lanes` f32 lanes, and no
-/// elementary function left to a library.
-void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes);
+/// elementary function left to a library; conversions of f16 neither, where the
+/// processor has no instructions for them.
+void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes,
+                         bool hasHalf = true);
 } // namespace lnn
 #endif // LNN_CODEGEN_PASSES_H

@@ -82,4 +82,27 @@ def LnnExpandMathPass : Pass<"lnn-expand-math"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
+
+def LnnExpandHalfPass : Pass<"lnn-expand-half"> {
+  let summary = "expand conversions of bf16 and f16 to integer arithmetic";
+  let description = [{
+    `arith.extf` and `arith.truncf` between bf16 and f32 or f64 become shifts and additions of integers, rounded to nearest, ties
+    to even, NaNs kept: few processors have an instruction, and LLVM calls a function of its runtime library otherwise. With `f16`,
+    for processors that have none, those of f16 too. From f64, what f32 cuts off is kept in its last bit, so that
+    rounding twice is rounding once.
+
+    ```mlir
+    %y = arith.extf %x : bf16 to f32
+    // becomes
+    %0 = arith.bitcast %x : bf16 to i16
+    %1 = arith.extui %0 : i16 to i32
+    %2 = arith.shli %1, %c16 : i32
+    %y = arith.bitcast %2 : i32 to f32
+    ```
+  }];
+  let options = [
+    Option<"f16", "f16", "bool", "false", "conversions of f16 too">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
 #endif

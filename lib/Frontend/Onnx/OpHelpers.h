@@ -35,6 +35,8 @@ inline bool isUnsigned(mlir::Type type) {
 }
 /// What arithmetic on an ONNX type is done in: f16 and bf16 only store.
 mlir::Type computeType(mlir::Type onnxType);
+/// TensorProto.DataType as an element type; null where there is none for it.
+mlir::Type typeOfEnum(mlir::MLIRContext *context, int64_t value);
 
 //===----------------------------------------------------------------------===//
 // Dimensions
@@ -81,6 +83,10 @@ integersOf(mlir::ElementsAttr constant);
 /// The contents of input i as integers, of a constant of any rank or known
 /// data.
 std::optional<llvm::SmallVector<int64_t>> knownIntegers(const ValueInfo &info);
+/// The contents of a small constant of numbers.
+std::optional<llvm::SmallVector<double>> knownFloats(const ValueInfo &info);
+/// Says that a float tensor is that constant; dropped where it has another size.
+void setFloats(ValueInfo &info, llvm::ArrayRef<double> values);
 /// Says that two inputs' element types differ.
 mlir::LogicalResult sameElementType(InferContext &ctx, unsigned i, unsigned j);
 /// An error where the element type is none that `allowed` takes.

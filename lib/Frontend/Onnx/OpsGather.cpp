@@ -233,12 +233,63 @@ LogicalResult expandReverseSequence(ExpandContext &ctx) {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// NonZero
+//===----------------------------------------------------------------------===//
+
+/// The elements of a constant, as whether they are not 0.
+std::optional<SmallVector<bool>> truths(const ValueInfo &info) {
+  SmallVector<bool> result;
+  if (auto integers = knownIntegers(info)) {
+    for (int64_t v : *integers)
+      result.push_back(v != 0);
+    return result;
+  }
+  auto dense = dyn_cast_or_null<DenseElementsAttr>(info.constant);
+  if (!dense || !isa<FloatType>(dense.getElementType()))
+    return std::nullopt;
+  for (const APFloat &v : dense.getValues<APFloat>())
+    result.push_back(!v.isZero());
+  return result;
+}
+
+LogicalResult inferNonZero(InferContext &ctx) {
+  const ValueInfo &in = ctx.in(0);
+  auto on = truths(in);
+  if (!on || !in.hasStaticShape())
+    return ctx.unsupported("the size of the result depends on data: the input "
+                           "must be constant");
+  size_t rank = in.rank();
+  SmallVector<SmallVector<int64_t>> places(rank);
+  for (auto [flat, v] : llvm::enumerate(*on)) {
+    int64_t rest = flat;
+    for (size_t d = rank; v && d-- > 0; rest /= in.dims[d].value())
+      places[d].push_back(rest % in.dims[d].value());
+  }
+  SmallVector<int64_t> all;
+  for (ArrayRef<int64_t> row : places)
+    all.append(row.begin(), row.end());
+  int64_t count = llvm::count(*on, true);
+  ValueInfo &out = ctx.out(0);
+  out.elementType = IntegerType::get(ctx.op.getContext(), 64);
+  out.dims = {ctx.c(rank), ctx.c(count)};
+  out.constant = DenseElementsAttr::get(
+      tensorType(out.dims, out.elementType), ArrayRef<int64_t>(all));
+  return success();
+}
+LogicalResult expandNonZero(ExpandContext &ctx) {
+  give(ctx, 0,
+       arith::ConstantOp::create(ctx.b, ctx.loc, ctx.outInfo(0).constant));
+  return success();
+}
+
 } // namespace
 
 void addGatherOps(std::vector<OpEntry> &t) {
   t.push_back(entry<inferGather, expandGather>("Gather", 2, 2));
   t.push_back(entry<inferGatherElements, expandGatherElements>("GatherElements", 2, 2));
   t.push_back(entry<inferGatherND, expandGatherND>("GatherND", 2, 2));
+  t.push_back(entry<inferNonZero, expandNonZero>("NonZero", 1, 1, 9));
   t.push_back(entry<inferReverseSequence, expandReverseSequence>("ReverseSequence", 2, 2));
 }
 

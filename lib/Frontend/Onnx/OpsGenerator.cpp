@@ -125,17 +125,21 @@ LogicalResult inferOneHot(InferContext &ctx) {
       ctx.normalizeAxis(ctx.intAttr("axis", -1), indices.rank() + 1);
   if (failed(axis))
     return failure();
-  const SmallVector<Dim> *depth = dataOf(ctx, 1);
-  if (!depth || depth->size() != 1)
-    return ctx.unsupported("the depth (input 1) must be a constant integer");
-  if (!isIndexType(indices.elementType) || values.rank() != 1 ||
+  const SmallVector<Dim> *data = dataOf(ctx, 1);
+  Dim depth = data && data->size() == 1 ? (*data)[0] : Dim();
+  if (auto number = depth ? std::nullopt : numberOf(ctx.in(1)))
+    depth = std::abs(*number) < 1e15 ? ctx.c(*number) : Dim();
+  if (!depth)
+    return ctx.unsupported("the depth (input 1) must be known from constants "
+                           "and the sizes of inputs");
+  if (isBool(indices.elementType) || values.rank() != 1 ||
       (values.dims[0].isConst() && !values.dims[0].isConst(2)))
-    return ctx.error("indices must be int32 or int64 and values hold 2 "
-                     "elements; found " +
+    return ctx.error("indices must be numbers and values hold 2 elements; "
+                     "found " +
                      indices.str() + " and " + values.str());
   ctx.out(0).elementType = values.elementType;
   ctx.out(0).dims = indices.dims;
-  ctx.out(0).dims.insert(ctx.out(0).dims.begin() + *axis, (*depth)[0]);
+  ctx.out(0).dims.insert(ctx.out(0).dims.begin() + *axis, depth);
   return success();
 }
 
@@ -162,7 +166,21 @@ LogicalResult expandOneHot(ExpandContext &ctx) {
        ctx.b.getMultiDimIdentityMap(out.rank())},
       ctx.empty(out),
       [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-        Value i = toIndex(b, loc, args[0], ix.elementType);
+        Value i = args[0];
+        if (isa<FloatType>(i.getType())) {
+          // A number that is no place is none, and NaN is not either.
+          Value wide = narrow(b, loc, widen(b, loc, i), b.getF64Type());
+          Value size = math::AbsFOp::create(b, loc, wide);
+          Value small = arith::CmpFOp::create(
+              b, loc, arith::CmpFPredicate::OLT, size,
+              scalar(b, loc, b.getF64Type(), 1e15));
+          wide = arith::SelectOp::create(b, loc, small, wide,
+                                         scalar(b, loc, b.getF64Type(), 1e15));
+          i = arith::FPToSIOp::create(b, loc, b.getI64Type(), wide);
+          i = arith::IndexCastOp::create(b, loc, b.getIndexType(), i);
+        } else {
+          i = toIndex(b, loc, i, ix.elementType);
+        }
         Value zero = arith::ConstantIndexOp::create(b, loc, 0);
         Value negative =
             arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, i, zero);

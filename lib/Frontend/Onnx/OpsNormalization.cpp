@@ -4,6 +4,7 @@
 // then the squares of what differs from it.
 //
 //===----------------------------------------------------------------------===//
+#include "OpCompose.h"
 #include "OpReductionHelpers.h"
 
 using namespace mlir;
@@ -258,20 +259,49 @@ LogicalResult inferChannelNorm(InferContext &ctx) {
   return success();
 }
 
+/// With the batch's own statistics, which the running ones follow.
+LogicalResult trainBatchNorm(Composer &g) {
+  Value x = g.in(0);
+  SmallVector<int64_t> others;
+  for (int64_t d = 0; d < g.rank(x); ++d)
+    if (d != 1)
+      others.push_back(d);
+  Value mean = g.reduce("ReduceMean", x, others);
+  Value centered = g.sub(x, mean);
+  Value variance = g.reduce("ReduceMean", g.mul(centered, centered), others);
+  Value flatMean = g.node("Squeeze", {mean, g.integers(others)});
+  Value flatVariance = g.node("Squeeze", {variance, g.integers(others)});
+  Value y = g.node("BatchNormalization",
+                   {x, g.in(1), g.in(2), flatMean, flatVariance},
+                   {g.attr("epsilon", g.floatAttr("epsilon", 1e-5))});
+  g.give(0, y);
+  double momentum = g.floatAttr("momentum", 0.9);
+  auto follow = [&](unsigned i, Value now) {
+    Type type = g.type(g.in(i));
+    return g.add(g.mul(g.in(i), g.number(momentum, type)),
+                 g.mul(g.cast(now, type), g.number(1 - momentum, type)));
+  };
+  g.give(1, follow(3, flatMean));
+  g.give(2, follow(4, flatVariance));
+  return success();
+}
+
 LogicalResult inferBatchNorm(InferContext &ctx) {
-  if (failed(inferChannelNorm(ctx)))
+  if (failed(inferChannelNorm(ctx)) ||
+      failed(requireVectors(ctx, 1, ctx.in(0).dims[1])))
     return failure();
+  if (ctx.intAttr("training_mode", 0) != 0)
+    return inferComposed(ctx, trainBatchNorm);
   for (unsigned i = 1; i < ctx.numOutputs(); ++i)
     if (ctx.hasOutput(i))
-      return ctx.unsupported("training mode is not supported: export for "
+      return ctx.unsupported("training mode of opsets before 14: export for "
                              "inference");
-  if (ctx.intAttr("training_mode", 0) != 0)
-    return ctx.unsupported("training_mode = 1 is not supported: export for "
-                           "inference");
-  return requireVectors(ctx, 1, ctx.in(0).dims[1]);
+  return success();
 }
 
 LogicalResult expandBatchNorm(ExpandContext &ctx) {
+  if (ctx.intAttr("training_mode", 0) != 0)
+    return expandComposed(ctx, trainBatchNorm);
   const ValueInfo &in = ctx.inInfo(0);
   double epsilon = ctx.floatAttr("epsilon", 1e-5);
   Type type = computeType(in.elementType);

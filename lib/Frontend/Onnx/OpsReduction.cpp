@@ -316,7 +316,7 @@ LogicalResult expandArg(ExpandContext &ctx) {
 }
 
 //===----------------------------------------------------------------------===//
-// CumSum
+// CumSum, CumProd
 //===----------------------------------------------------------------------===//
 
 LogicalResult inferCumSum(InferContext &ctx) {
@@ -332,7 +332,7 @@ LogicalResult inferCumSum(InferContext &ctx) {
   return success();
 }
 
-/// One pass along the axis with the running sums carried.
+/// One pass along the axis with the running sums (or products) carried.
 LogicalResult expandCumSum(ExpandContext &ctx) {
   const ValueInfo &in = ctx.inInfo(0);
   int64_t axis = (*knownIntegers(ctx.inInfo(1)))[0];
@@ -341,12 +341,13 @@ LogicalResult expandCumSum(ExpandContext &ctx) {
   bool reverse = ctx.intAttr("reverse", 0) != 0;
   Type type = computeType(in.elementType);
   Type stored = ExpandContext::converted(in.elementType);
-  Reducer r{ctx, "Sum", type, isUnsigned(in.elementType)};
+  bool product = ctx.type() == "CumProd";
+  Reducer r{ctx, product ? "Prod" : "Sum", type, isUnsigned(in.elementType)};
   SmallVector<Dim> part = in.dims;
   part[axis] = ctx.dims.constant(1);
   sizesOf(ctx, part); // computed outside of the loop
   Value x = input(ctx, 0);
-  Value sums = ctx.filled(part, scalarAttr(type, 0));
+  Value sums = ctx.filled(part, r.init());
   Value whole = ctx.filled(in.dims, scalarAttr(stored, 0));
   Value zero = arith::ConstantIndexOp::create(ctx.b, ctx.loc, 0);
   Value one = arith::ConstantIndexOp::create(ctx.b, ctx.loc, 1);
@@ -376,7 +377,7 @@ LogicalResult expandCumSum(ExpandContext &ctx) {
   Value next =
       generic(ctx, slice(ctx, x, place, part, {}), {identity, identity}, sums,
               [&](OpBuilder &b, Location loc, ValueRange a) {
-                return r.add(b, loc, a[1], widen(b, loc, a[0]));
+                return r.step(b, loc, widen(b, loc, a[0]), a[1]);
               });
   if (!exclusive)
     write(next);
@@ -543,6 +544,7 @@ void addReductionOps(std::vector<OpEntry> &t) {
   t.push_back(row<inferArg, expandArg>("ArgMax", 1, 1));
   t.push_back(row<inferArg, expandArg>("ArgMin", 1, 1));
   t.push_back(row<inferCumSum, expandCumSum>("CumSum", 2, 2));
+  t.push_back(row<inferCumSum, expandCumSum>("CumProd", 2, 2, 26));
   t.push_back(row<inferTopK, expandTopK>("TopK", 1, 2));
   addNormalizationOps(t);
 }

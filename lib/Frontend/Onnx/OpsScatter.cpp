@@ -234,12 +234,104 @@ LogicalResult expandScatterElements(ExpandContext &ctx) {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// TensorScatter
+//===----------------------------------------------------------------------===//
+
+FailureOr<int64_t> cacheAxis(NodeView &node, int64_t rank) {
+  int64_t given = node.intAttr("axis", -2), axis = given + (given < 0 ? rank : 0);
+  if (axis < 1 || axis >= rank)
+    return node.error("axis " + Twine(given) +
+                      " must be one of the cache's, not the batch's");
+  return axis;
+}
+
+LogicalResult inferTensorScatter(InferContext &ctx) {
+  const ValueInfo &past = ctx.in(0), &update = ctx.in(1);
+  FailureOr<int64_t> axis = cacheAxis(ctx, past.rank());
+  StringRef mode = ctx.strAttr("mode", "linear");
+  if (failed(axis) || failed(sameElementType(ctx, 0, 1)))
+    return failure();
+  if (mode != "linear" && mode != "circular")
+    return ctx.error("mode \"" + mode + "\" is unknown");
+  bool fits = update.rank() == past.rank();
+  for (int64_t d = 0; fits && d < past.rank(); ++d) {
+    Dim a = past.dims[d], b = update.dims[d];
+    if (a.isConst() && b.isConst())
+      fits = d == *axis ? b.value() <= a.value() : a == b;
+  }
+  if (!fits)
+    return ctx.error("the update " + update.str() + " does not fit the cache " +
+                     past.str());
+  if (ctx.hasInput(2) &&
+      (ctx.in(2).rank() != 1 || !ctx.in(2).elementType.isInteger(64)))
+    return ctx.error("write_indices must be int64 (batch,); found " +
+                     ctx.in(2).str());
+  ctx.out(0).elementType = past.elementType;
+  ctx.out(0).dims = past.dims;
+  return success();
+}
+
+LogicalResult expandTensorScatter(ExpandContext &ctx) {
+  const ValueInfo &past = ctx.inInfo(0), &update = ctx.inInfo(1);
+  int64_t axis = *cacheAxis(ctx, past.rank());
+  bool circular = ctx.strAttr("mode", "linear") == "circular";
+  for (int64_t d = 0; d < past.rank(); ++d)
+    if (d != axis)
+      ctx.checkEqual(update.dims[d], past.dims[d], "dimension " + Twine(d));
+  Value size = ctx.index(past.dims[axis]), length = ctx.index(update.dims[axis]);
+  Value cache = input(ctx, 0), part = input(ctx, 1), starts;
+  Value zero = constIndex(ctx, 0), one = constIndex(ctx, 1);
+  check(ctx, cmpi(ctx, arith::CmpIPredicate::sgt, length, zero),
+        "the update must not be empty");
+  Value room = arith::SubIOp::create(ctx.b, ctx.loc, size, length);
+  check(ctx, cmpi(ctx, arith::CmpIPredicate::sge, room, zero),
+        "the update must not be longer than the cache");
+  if (ctx.hasInput(2)) {
+    ctx.checkEqual(ctx.inInfo(2).dims[0], past.dims[0], "the batch");
+    starts = input(ctx, 2);
+    Value low = circular ? arith::SubIOp::create(ctx.b, ctx.loc, zero, size)
+                         : Value(zero);
+    Value high = circular ? constIndex(ctx, int64_t(1) << 40)
+                          : Value(arith::AddIOp::create(ctx.b, ctx.loc, room, one));
+    checkRange(ctx, starts, ctx.inInfo(2).elementType, low, high,
+               "a write index is outside the cache");
+  }
+  Value out = generate(
+      ctx, past, [&](OpBuilder &b, Location loc, ValueRange at) -> Value {
+        Value start = zero;
+        if (starts)
+          start = toIndex(b, loc, tensor::ExtractOp::create(b, loc, starts, at[0]),
+                          ctx.inInfo(2).elementType);
+        Value i = arith::SubIOp::create(b, loc, at[axis], start);
+        if (circular) {
+          Value safe = arith::MaxSIOp::create(b, loc, size, one);
+          i = arith::RemSIOp::create(b, loc, i, safe);
+          Value wrapped = arith::AddIOp::create(b, loc, i, safe);
+          Value below = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
+                                              i, zero);
+          i = arith::SelectOp::create(b, loc, below, wrapped, i);
+        }
+        // Unsigned, what lies before the first is behind the last too.
+        Value hit = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, i,
+                                          length);
+        SmallVector<Value> place(at);
+        place[axis] = clampIndex(b, loc, i, length);
+        Value now = tensor::ExtractOp::create(b, loc, part, place);
+        Value before = tensor::ExtractOp::create(b, loc, cache, at);
+        return arith::SelectOp::create(b, loc, hit, now, before);
+      });
+  give(ctx, 0, out);
+  return success();
+}
+
 } // namespace
 
 void addScatterOps(std::vector<OpEntry> &t) {
   t.push_back(entry<inferScatterND, expandScatterND>("ScatterND", 3, 3));
   t.push_back(entry<inferScatterElements, expandScatterElements>("ScatterElements", 3, 3));
   t.push_back(entry<inferScatterElements, expandScatterElements>("Scatter", 3, 3));
+  t.push_back(entry<inferTensorScatter, expandTensorScatter>("TensorScatter", 2, 3, 24));
 }
 
 } // namespace lnn::onnx

@@ -69,6 +69,8 @@ LogicalResult moveInfo(InferContext &ctx, SmallVector<Dim> dims) {
   out.dims = std::move(dims);
   if (const SmallVector<Dim> *data = dataOf(ctx, 0))
     setData(out, *data);
+  if (auto floats = knownFloats(ctx.in(0)))
+    setFloats(out, *floats);
   return success();
 }
 
@@ -290,6 +292,14 @@ LogicalResult inferConcat(InferContext &ctx) {
   ctx.out(0).dims = dims;
   if (known)
     setData(ctx.out(0), std::move(data));
+  SmallVector<double> floats;
+  for (unsigned i = 0; i < ctx.numInputs() && first.rank() == 1; ++i) {
+    auto values = knownFloats(ctx.in(i));
+    if (!values)
+      return success();
+    llvm::append_range(floats, *values);
+  }
+  setFloats(ctx.out(0), floats);
   return success();
 }
 

@@ -51,8 +51,8 @@ static void buildBufferStage(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createLnnForwardOutputsPass());
 }
 
-static void buildLoopStage(OpPassManager &pm, unsigned lanes) {
-  buildVectorPipeline(pm, lanes);
+static void buildLoopStage(OpPassManager &pm, unsigned lanes, bool hasHalf) {
+  buildVectorPipeline(pm, lanes, hasHalf);
   pm.addNestedPass<func::FuncOp>(createLnnPlanMemoryPass());
   pm.addPass(createLnnOutlineSizesPass());
   pm.addPass(createLnnMergeWeightsPass());
@@ -83,18 +83,19 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   attach.features = options.features;
   pm.addPass(createLnnAttachCpuPass(attach));
   unsigned lanes = options.lanes;
-  if (!lanes) {
-    llvm::Expected<CpuTarget> target =
-        CpuTarget::get(options.cpu, options.features);
-    if (target)
-      lanes = target->lanes();
-    else
-      llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
+  bool hasHalf = false;
+  llvm::Expected<CpuTarget> target =
+      CpuTarget::get(options.cpu, options.features);
+  if (target) {
+    lanes = lanes ? lanes : target->lanes();
+    hasHalf = target->convertsHalf();
+  } else {
+    llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }
   lanes = std::max(lanes, 1u);
   buildTensorStage(pm, options.reroll, lanes);
   buildBufferStage(pm);
-  buildLoopStage(pm, lanes);
+  buildLoopStage(pm, lanes, hasHalf);
   buildLLVMStage(pm);
 }
 

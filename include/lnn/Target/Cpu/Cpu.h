@@ -35,6 +35,8 @@ struct CpuTarget {
   llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine() const;
   /// f32 lanes of its widest vectors: 16, 8, 4 or 1.
   unsigned lanes() const;
+  /// True where it has instructions between f16 and f32.
+  bool convertsHalf() const;
   /// The features code for it may need beyond the baseline, comma separated.
   std::string required() const;
 };
