@@ -77,6 +77,15 @@ def as_array(value: Any) -> Any:
     return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value
 
 
+def finfo(dtype: np.dtype) -> Any:
+    """numpy.finfo, of bfloat16 too."""
+    if dtype.name != "bfloat16":
+        return np.finfo(dtype)
+    import ml_dtypes
+
+    return ml_dtypes.finfo(dtype)
+
+
 def compare(got: Any, want: Any, test: Test) -> str:
     """What differs, or an empty string."""
     if not isinstance(want, np.ndarray) and not np.isscalar(want) and not hasattr(want, "dtype"):
@@ -86,8 +95,13 @@ def compare(got: Any, want: Any, test: Test) -> str:
         return f"{got.dtype}{got.shape} instead of {want.dtype}{want.shape}"
     if want.dtype.kind in "iub":
         return "" if np.array_equal(got, want) else "other integers"
+    # What is expected was rounded too, in the type of the result: of sums, at the size of the
+    # largest element.
+    unit = float(finfo(want.dtype).eps)
     got, want = got.astype(np.float64), want.astype(np.float64)
-    if np.allclose(got, want, rtol=test.rtol, atol=test.atol, equal_nan=True):
+    finite = np.abs(want[np.isfinite(want)])
+    atol = test.atol + unit * float(finite.max(initial=0))
+    if np.allclose(got, want, rtol=test.rtol, atol=atol, equal_nan=True):
         return ""
     with np.errstate(all="ignore"):
         return f"differs by up to {np.nanmax(np.abs(got - want)):.3g}"

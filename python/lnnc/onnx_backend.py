@@ -164,7 +164,8 @@ def _may_be_constant(info: onnx.ValueInfoProto) -> bool:
 def _is_small(info: onnx.ValueInfoProto, value: np.ndarray | None, kinds: str) -> bool:
     if value is None or not _may_be_constant(info):
         return False
-    return value.dtype.kind in kinds and value.size <= _MAX_SPECIALISED
+    kind = "f" if value.dtype.name == "bfloat16" else value.dtype.kind
+    return kind in kinds and value.size <= _MAX_SPECIALISED
 
 
 def _with_constants(

@@ -920,12 +920,13 @@ void castData(InferContext &ctx) {
   auto floats = knownFloats(ctx.in(0));
   if (floats && isFloat(ctx.out(0).elementType))
     setFloats(ctx.out(0), *floats);
-  if (floats && !data && isInt(ctx.out(0).elementType)) {
+  if (floats && !data && isa<IntegerType>(ctx.out(0).elementType)) {
     SmallVector<Dim> result;
     for (double v : *floats) {
       if (!(std::abs(v) < 1e15))
         return;
-      result.push_back(ctx.c(std::trunc(v)));
+      bool toBool = isBool(ctx.out(0).elementType);
+      result.push_back(ctx.c(toBool ? v != 0 : std::trunc(v)));
     }
     setData(ctx.out(0), std::move(result));
   }

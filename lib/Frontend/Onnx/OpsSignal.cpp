@@ -150,8 +150,7 @@ LogicalResult dft(Composer &g) {
     return g.error("the transform's length is " + Twine(t.n));
   if (t.n > kMaxTable / t.n)
     return g.unsupported("a transform of " + Twine(t.n) + " elements");
-  // Much cancels in a transform: sums are f64.
-  Type type = g.type(g.in(0)), compute = Float64Type::get(g.op.getContext());
+  Type type = g.type(g.in(0)), compute = computeType(type);
   Value x = g.cast(g.in(0), compute);
   SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, rank - 1));
   std::swap(perm[axis], perm.back()); // its own inverse
