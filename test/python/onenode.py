@@ -34,7 +34,7 @@ def run(op, inputs, consts=(), outputs=1, opset=24, dynamic=False, options=None,
     model = one_node(op, inputs, consts, outputs, opset, dynamic, **attrs)
     compiled = lnnc.compile(model, **(options or {}))
     feeds = {
-        f"x{i}": np.ascontiguousarray(x)
+        f"x{i}": np.asarray(x, order="C")
         for i, x in enumerate(inputs)
         if x is not None and i not in consts
     }

@@ -105,4 +105,20 @@ def LnnExpandHalfPass : Pass<"lnn-expand-half"> {
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
+
+def LnnSplitSizesPass : Pass<"lnn-split-sizes"> {
+  let summary = "expand memref.expand_shape into several dynamic sizes";
+  let description = [{
+    A `memref.expand_shape` with two or more dynamic sizes in one group, which `expand-strided-metadata` cannot take, becomes a
+    `memref.reinterpret_cast`: strides are products of the sizes, which are operands.
+
+    ```mlir
+    %y = memref.expand_shape %x [[0, 1]] output_shape [%a, %b] : memref<?xf32> into memref<?x?xf32>
+    // becomes
+    %buffer, %offset, %size, %stride = memref.extract_strided_metadata %x : memref<?xf32> -> ...
+    %y = memref.reinterpret_cast %buffer to offset: [0], sizes: [%a, %b], strides: [%b, 1] : memref<f32> to memref<?x?xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
 #endif

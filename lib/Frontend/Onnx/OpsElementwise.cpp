@@ -897,8 +897,9 @@ Value castScalar(Scalars &s, Type to) {
       return s.make<arith::SIToFPOp>(wide, x);
     return s.make<arith::ExtUIOp>(wide, s.truth(s.x[0]));
   }
+  // From f64 to a half at once, so that it is rounded once.
   if (s.isFloating() && isa<FloatType>(wide))
-    return narrow(s.b, s.loc, x, wide);
+    return narrow(s.b, s.loc, x, s.type.isF64() ? to : wide);
   if (s.isFloating())
     return saturate(s.b, s.loc, x, wide, isUnsigned(to));
   if (isa<FloatType>(wide))

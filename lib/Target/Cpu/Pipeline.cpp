@@ -61,6 +61,7 @@ static void buildLoopStage(OpPassManager &pm, unsigned lanes, bool hasHalf) {
 
 static void buildLLVMStage(OpPassManager &pm) {
   pm.addPass(createConvertVectorToSCFPass());
+  pm.addPass(createLnnSplitSizesPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());
