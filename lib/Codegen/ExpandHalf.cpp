@@ -49,10 +49,18 @@ struct Bits {
   Value narrowed(Value v) const {
     return arith::TruncIOp::create(b, loc, with(b.getI16Type()), v);
   }
-  Value add(Value l, Value r) const { return arith::AddIOp::create(b, loc, l, r); }
-  Value sub(Value l, Value r) const { return arith::SubIOp::create(b, loc, l, r); }
-  Value land(Value l, Value r) const { return arith::AndIOp::create(b, loc, l, r); }
-  Value lor(Value l, Value r) const { return arith::OrIOp::create(b, loc, l, r); }
+  Value add(Value l, Value r) const {
+    return arith::AddIOp::create(b, loc, l, r);
+  }
+  Value sub(Value l, Value r) const {
+    return arith::SubIOp::create(b, loc, l, r);
+  }
+  Value land(Value l, Value r) const {
+    return arith::AndIOp::create(b, loc, l, r);
+  }
+  Value lor(Value l, Value r) const {
+    return arith::OrIOp::create(b, loc, l, r);
+  }
   Value shl(Value l, int64_t n) const {
     return arith::ShLIOp::create(b, loc, l, c(n));
   }
@@ -93,8 +101,8 @@ static Value f16ToF32(const Bits &x, Value v) {
   Value special = x.add(normal, x.c((128 - 16) << 23)); // infinities and NaNs
   // A subnormal's mantissa counts from 2^-14, which a subtraction normalizes.
   Value one = x.real(x.add(normal, x.c(1 << 23)));
-  Value subnormal = x.bits(
-      arith::SubFOp::create(x.b, x.loc, one, x.real(x.c(113 << 23))));
+  Value subnormal =
+      x.bits(arith::SubFOp::create(x.b, x.loc, one, x.real(x.c(113 << 23))));
   Value r = x.select(x.equal(exponent, x.c(0x7c00 << 13)), special,
                      x.select(x.equal(exponent, x.c(0)), subnormal, normal));
   Value sign = x.shl(x.land(bits, x.c(0x8000)), 16);
@@ -112,8 +120,8 @@ static Value f32ToF16(const Bits &x, Value v) {
   Value sum =
       arith::AddFOp::create(x.b, x.loc, x.real(magnitude), x.real(half));
   Value subnormal = x.sub(x.bits(sum), half);
-  Value special = x.select(x.above(magnitude, x.c(0x7f800000)), x.c(0x7e00),
-                           x.c(0x7c00));
+  Value special =
+      x.select(x.above(magnitude, x.c(0x7f800000)), x.c(0x7e00), x.c(0x7c00));
   Value r = x.select(x.above(x.c(113 << 23), magnitude), subnormal, normal);
   r = x.select(x.above(magnitude, x.c(0x47800000 - 1)), special, r);
   Value sign = x.land(x.shr(bits, 16), x.c(0x8000));

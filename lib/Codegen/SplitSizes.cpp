@@ -35,8 +35,7 @@ static Value valueOf(OpBuilder &b, Location loc, OpFoldResult v) {
 static void split(memref::ExpandShapeOp op) {
   OpBuilder b(op);
   Location loc = op.getLoc();
-  auto source =
-      memref::ExtractStridedMetadataOp::create(b, loc, op.getSrc());
+  auto source = memref::ExtractStridedMetadataOp::create(b, loc, op.getSrc());
   SmallVector<OpFoldResult> sizes = op.getMixedOutputShape();
   SmallVector<OpFoldResult> strides(sizes.size());
   auto [known, offset] = op.getResultType().getStridesAndOffset();

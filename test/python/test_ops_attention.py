@@ -10,7 +10,9 @@ def draw(*shape, seed=0):
     return np.random.default_rng(seed + len(shape)).uniform(-1, 1, shape).astype(np.float32)
 
 
-def attention(q, k, v, mask=None, past=None, lengths=None, causal=False, cap=0.0, scale=None, window=(-1, -1)):
+def attention(
+    q, k, v, mask=None, past=None, lengths=None, causal=False, cap=0.0, scale=None, window=(-1, -1)
+):
     """(batch, heads, time, size) in float64."""
     q, k, v = (x.astype(np.float64) for x in (q, k, v))
     offset = np.zeros((q.shape[0], 1, 1, 1))
@@ -53,7 +55,9 @@ def attention(q, k, v, mask=None, past=None, lengths=None, causal=False, cap=0.0
 def test_attention(heads, causal, dynamic):
     q, k, v = draw(2, heads[0], 3, 8), draw(2, heads[1], 5, 8), draw(2, heads[1], 5, 6, seed=1)
     if dynamic:  # heads and the head's size are the architecture's
-        dynamic = {(i, a): n for i in range(3) for a, n in ((0, "b"), (2, "tq" if i == 0 else "tk"))}
+        dynamic = {
+            (i, a): n for i in range(3) for a, n in ((0, "b"), (2, "tq" if i == 0 else "tk"))
+        }
     (y,) = run("Attention", [q, k, v], is_causal=causal, dynamic=dynamic)
     close(y, attention(q, k, v, causal=causal)[0])
 

@@ -79,7 +79,10 @@ def test_integer_products():
     (y,) = run("MatMulInteger", [a[0], b, rows])
     np.testing.assert_array_equal(y, (a[0].astype(int) - rows[:, None]) @ b.astype(int))
     scales = [np.float32(v) for v in (0.02, 0.1, 2.5)]
-    (y,) = run("QLinearMatMul", [a, scales[0], np.uint8(9), b, scales[1], np.int8(-4), scales[2], np.uint8(120)])
+    (y,) = run(
+        "QLinearMatMul",
+        [a, scales[0], np.uint8(9), b, scales[1], np.int8(-4), scales[2], np.uint8(120)],
+    )
     product = ((a.astype(int) - 9) @ (b.astype(int) + 4)) * float(scales[0]) * scales[1] / scales[2]
     assert np.abs(y.astype(int) - np.clip(np.rint(product) + 120, 0, 255)).max() <= 1
     assert np.mean(y == np.clip(np.rint(product) + 120, 0, 255)) > 0.9
@@ -94,11 +97,8 @@ def test_integer_convolutions():
     (y,) = run("ConvInteger", [x, w, np.uint8(100), np.int8(5)], pads=(1, 1), dynamic={(0, 2): "t"})
     np.testing.assert_array_equal(y, want)
     bias, scales = integers(np.int16, 3).astype(np.int32), draw(3, low=0.1, high=0.2)
-    (y,) = run(
-        "QLinearConv",
-        [x, np.float32(0.5), np.uint8(100), w, scales, np.int8([5, 5, 5]), np.float32(30), np.int8(3), bias],
-        pads=(1, 1),
-    )  # fmt: skip
+    inputs = [x, np.float32(0.5), np.uint8(100), w, scales, np.int8([5, 5, 5])]
+    (y,) = run("QLinearConv", [*inputs, np.float32(30), np.int8(3), bias], pads=(1, 1))
     real = (want + bias[:, None]) * (0.5 * scales.astype(float) / 30)[:, None]
     assert np.abs(y.astype(int) - np.clip(np.rint(real) + 3, -128, 127)).max() <= 1
 

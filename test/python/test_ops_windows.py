@@ -31,7 +31,9 @@ def placed(size, kernel, stride, dilation, before, after, ceil=False, auto=None)
 def pool(x, op, kernel, strides, dilations, pads, ceil=False, count_pad=False, auto=None, p=2):
     n = len(kernel)
     places = [
-        placed(x.shape[2 + i], kernel[i], strides[i], dilations[i], pads[i], pads[n + i], ceil, auto)
+        placed(
+            x.shape[2 + i], kernel[i], strides[i], dilations[i], pads[i], pads[n + i], ceil, auto
+        )
         for i in range(n)
     ]
     y = np.zeros(x.shape[:2] + tuple(o for _, o in places))
@@ -40,11 +42,13 @@ def pool(x, op, kernel, strides, dilations, pads, ceil=False, count_pad=False, a
         values, flat, count = [], [], 0
         for k in itertools.product(*map(range, kernel)):
             spot = [
-                o * s + d * j - b
-                for o, s, d, j, (b, _) in zip(out, strides, dilations, k, places)
+                o * s + d * j - b for o, s, d, j, (b, _) in zip(out, strides, dilations, k, places)
             ]
             inside = all(0 <= c < size for c, size in zip(spot, x.shape[2:]))
-            padded = all(-b <= c < size + a for c, size, (b, _), a in zip(spot, x.shape[2:], places, pads[n:]))
+            padded = all(
+                -b <= c < size + a
+                for c, size, (b, _), a in zip(spot, x.shape[2:], places, pads[n:])
+            )
             count += inside or (count_pad and padded)
             if inside:
                 values.append(x[(slice(None), slice(None), *spot)].astype(np.float64))
@@ -192,6 +196,15 @@ def source(y, size, out, scale, transform):
     return x
 
 
+def near(d, a=-0.75):
+    """The cubic kernel within one element, and from one to two."""
+    return ((a + 2) * d - (a + 3)) * d * d + 1
+
+
+def far(d, a=-0.75):
+    return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+
+
 def resize_axis(x, axis, out, scale, mode, transform, nearest="round_prefer_floor"):
     """One axis, element by element."""
     x = np.moveaxis(x.astype(np.float64), axis, 0)
@@ -210,9 +223,6 @@ def resize_axis(x, axis, out, scale, mode, transform, nearest="round_prefer_floo
         if mode == "linear":
             weights = {0: 1 - f, 1: f}
         else:
-            a = -0.75
-            near = lambda d: ((a + 2) * d - (a + 3)) * d * d + 1  # noqa: E731
-            far = lambda d: ((a * d - 5 * a) * d + 8 * a) * d - 4 * a  # noqa: E731
             weights = {-1: far(1 + f), 0: near(f), 1: near(1 - f), 2: far(2 - f)}
         rows.append(sum(w * x[np.clip(left + k, 0, len(x) - 1)] for k, w in weights.items()))
     return np.moveaxis(np.array(rows), 0, axis)

@@ -69,9 +69,9 @@ Composer::Values Composer::enter(NodeOp node) {
   return Values(node.getOutputs().begin(), node.getOutputs().end());
 }
 
-Composer::Values
-Composer::scan(ArrayRef<Value> states, ArrayRef<Value> inputs, int64_t axis,
-               llvm::function_ref<Values(ValueRange)> step) {
+Composer::Values Composer::scan(ArrayRef<Value> states, ArrayRef<Value> inputs,
+                                int64_t axis,
+                                llvm::function_ref<Values(ValueRange)> step) {
   Values operands(states);
   llvm::append_range(operands, inputs);
   if (anyFailed || llvm::is_contained(operands, Value()))

@@ -12,9 +12,9 @@
 
 namespace lnn::onnx {
 
-/// A graph in one node's place. Values are of the onnx-level graph. What follows
-/// from a node that could not be inferred is null, and nothing is known of it:
-/// a definition that looks into infos asks `ok` first.
+/// A graph in one node's place. Values are of the onnx-level graph. What
+/// follows from a node that could not be inferred is null, and nothing is known
+/// of it: a definition that looks into infos asks `ok` first.
 class Composer : public NodeView {
 public:
   using Values = llvm::SmallVector<mlir::Value>;
@@ -71,8 +71,8 @@ public:
                      llvm::ArrayRef<int64_t> axes, bool keep = true);
   mlir::Value expand(mlir::Value a, llvm::ArrayRef<Dim> to);
 
-  /// A Scan over one axis of the inputs: the final states, then the outputs stacked
-  /// along that axis. In the body nothing is known of values.
+  /// A Scan over one axis of the inputs: the final states, then the outputs
+  /// stacked along that axis. In the body nothing is known of values.
   Values scan(llvm::ArrayRef<mlir::Value> states,
               llvm::ArrayRef<mlir::Value> inputs, int64_t axis,
               llvm::function_ref<Values(mlir::ValueRange)> body);

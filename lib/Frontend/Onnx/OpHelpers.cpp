@@ -637,8 +637,8 @@ static bool isEmpty(ArrayRef<Dim> sizes) {
 Value slice(ExpandContext &ctx, Value value, ArrayRef<OpFoldResult> offsets,
             ArrayRef<Dim> sizes, ArrayRef<int64_t> steps) {
   if (isEmpty(sizes)) // no offset is within an empty dimension
-    return ctx.empty(
-        sizes, cast<RankedTensorType>(value.getType()).getElementType());
+    return ctx.empty(sizes,
+                     cast<RankedTensorType>(value.getType()).getElementType());
   SmallVector<OpFoldResult> strides;
   for (int64_t s : steps)
     strides.push_back(ctx.b.getIndexAttr(s));

@@ -85,7 +85,8 @@ integersOf(mlir::ElementsAttr constant);
 std::optional<llvm::SmallVector<int64_t>> knownIntegers(const ValueInfo &info);
 /// The contents of a small constant of numbers.
 std::optional<llvm::SmallVector<double>> knownFloats(const ValueInfo &info);
-/// Says that a float tensor is that constant; dropped where it has another size.
+/// Says that a float tensor is that constant; dropped where it has another
+/// size.
 void setFloats(ValueInfo &info, llvm::ArrayRef<double> values);
 /// Says that two inputs' element types differ.
 mlir::LogicalResult sameElementType(InferContext &ctx, unsigned i, unsigned j);

@@ -1,4 +1,5 @@
-//===- OpShapeHelpers.h - what operators that move elements share -*- C++ -*-===//
+//===- OpShapeHelpers.h - what operators that move elements share -*- C++
+//-*-===//
 //
 // Axes, indices that are checked and clamped, and sizes that only a run tells.
 //

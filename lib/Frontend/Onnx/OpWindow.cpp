@@ -100,8 +100,8 @@ LogicalResult placeWindows(NodeView &node, DimContext &c, ArrayRef<Dim> in,
     w.out.push_back(out);
     Dim reach = after;
     if (w.ceil && out) {
-      Dim last = mulDims(c, subDims(c, out, c.constant(1)),
-                         c.constant(w.strides[i]));
+      Dim last =
+          mulDims(c, subDims(c, out, c.constant(1)), c.constant(w.strides[i]));
       Dim end = addDims(c, last, c.constant(w.extent(i)));
       reach = maxDims(c, after, subDims(c, subDims(c, end, in[i]), before));
     }

@@ -13,8 +13,8 @@ namespace lnn::onnx {
 struct Window {
   int64_t group = 1;
   llvm::SmallVector<int64_t> kernel, strides, dilations;
-  /// Padding as the node says; `reach` is what is read behind, which rounding up
-  /// makes more of.
+  /// Padding as the node says; `reach` is what is read behind, which rounding
+  /// up makes more of.
   llvm::SmallVector<Dim> before, after, reach;
   llvm::SmallVector<Dim> out; ///< the result's sizes
   bool ceil = false;          ///< a last window may be partial

@@ -16,14 +16,16 @@ Dim divided(Composer &g, Dim whole, int64_t parts, StringRef what) {
   if (!whole)
     return {};
   if (parts >= 1)
-    if (auto exact = divide(productOf(whole), productOf(g.dims.constant(parts))))
+    if (auto exact =
+            divide(productOf(whole), productOf(g.dims.constant(parts))))
       return toDim(g.dims, *exact);
   (void)g.error(what + " " + whole.str() + " is not a multiple of " +
                 Twine(parts));
   return {};
 }
 
-LogicalResult requireFloat(Composer &g, std::initializer_list<unsigned> inputs) {
+LogicalResult requireFloat(Composer &g,
+                           std::initializer_list<unsigned> inputs) {
   for (unsigned i : inputs)
     if (g.hasInput(i) && !isFloat(g.inInfo(i).elementType))
       return g.error("input " + Twine(i) + " must be a float tensor; found " +
@@ -49,8 +51,8 @@ Value splitHeads(Composer &g, Value x, int64_t heads) {
 
 /// 0 .. n-1, with another dimension at the end or at the beginning.
 Value positions(Composer &g, Dim n, int64_t axis) {
-  Value v = g.node("Range", {g.integer(0), g.node("Squeeze", {g.sizes({n})}),
-                             g.integer(1)});
+  Value v = g.node(
+      "Range", {g.integer(0), g.node("Squeeze", {g.sizes({n})}), g.integer(1)});
   return g.unsqueeze(v, {axis});
 }
 
@@ -61,7 +63,8 @@ Value positions(Composer &g, Dim n, int64_t axis) {
 /// What Attention adds to the scores, as a sum of masks.
 class Bias {
 public:
-  Bias(Composer &g, Type type, Dim q, Dim kv) : g(g), type(type), q(q), kv(kv) {}
+  Bias(Composer &g, Type type, Dim q, Dim kv)
+      : g(g), type(type), q(q), kv(kv) {}
 
   void addMask(Value mask);
   void addWindow(bool causal, int64_t left, int64_t right, Value offset);
@@ -74,12 +77,13 @@ private:
   Dim q, kv;
   void add(Value v) { value = value ? g.add(value, v) : v; }
   void addAllowed(Value allowed) {
-    add(g.node("Where", {allowed, g.number(0, type), g.number(-INFINITY, type)}));
+    add(g.node("Where",
+               {allowed, g.number(0, type), g.number(-INFINITY, type)}));
   }
 };
 
-/// A bool mask says what takes part, a float mask is added; what it is too short
-/// for takes no part.
+/// A bool mask says what takes part, a float mask is added; what it is too
+/// short for takes no part.
 void Bias::addMask(Value mask) {
   Dim have = g.dim(mask, -1);
   if (have && have != kv) {
@@ -95,7 +99,8 @@ void Bias::addMask(Value mask) {
     add(mask);
 }
 
-/// Key j is seen from query i at p = offset + i where p - left <= j <= p + right.
+/// Key j is seen from query i at p = offset + i where p - left <= j <= p +
+/// right.
 void Bias::addWindow(bool causal, int64_t left, int64_t right, Value offset) {
   if (causal)
     right = 0;
@@ -171,7 +176,8 @@ LogicalResult checkAttention(Composer &g) {
 Value attend(Composer &g, Value scores, Value bias, Type type) {
   Type precision = type;
   if (g.hasAttr("softmax_precision"))
-    precision = typeOfEnum(type.getContext(), g.intAttr("softmax_precision", 1));
+    precision =
+        typeOfEnum(type.getContext(), g.intAttr("softmax_precision", 1));
   if (!precision || !isFloat(precision)) {
     (void)g.error("softmax_precision must be a float type");
     return {};
@@ -267,8 +273,8 @@ Value rotate(Composer &g, Value x, Value cos, Value sin, bool interleaved) {
   SmallVector<Dim> dims = g.info(x).dims;
   Dim zero = g.dims.constant(0), half = g.dim(cos, -1);
   Value a = interleaved ? everySecond(g, x, 0) : g.slice(x, -1, zero, half);
-  Value b = interleaved ? everySecond(g, x, 1)
-                        : g.slice(x, -1, half, dims.back());
+  Value b =
+      interleaved ? everySecond(g, x, 1) : g.slice(x, -1, half, dims.back());
   Value real = g.sub(g.mul(cos, a), g.mul(sin, b));
   Value imaginary = g.add(g.mul(sin, a), g.mul(cos, b));
   if (!interleaved)
@@ -390,9 +396,9 @@ LogicalResult linearAttention(Composer &g) {
   Type stateType = state ? g.type(state) : out;
   state = state ? g.cast(state, type)
                 : g.expand(g.number(0, type), {batch, heads, dk, dv});
-  Composer::Values inputs = {
-      at(0, {heads, g.dims.constant(form.group), dk}), at(1, {heads, dk, one}),
-      at(1, {heads, one, dk}), at(2, {heads, one, dv})};
+  Composer::Values inputs = {at(0, {heads, g.dims.constant(form.group), dk}),
+                             at(1, {heads, dk, one}), at(1, {heads, one, dk}),
+                             at(2, {heads, one, dv})};
   if (form.gated) {
     bool perHead = g.dim(g.in(4), 2) == heads;
     inputs.push_back(at(4, {heads, perHead ? one : dk, one}));
@@ -403,10 +409,9 @@ LogicalResult linearAttention(Composer &g) {
   }
   if (!g.ok())
     return failure();
-  Composer::Values results =
-      g.scan({state}, inputs, 1, [&](ValueRange args) {
-        return linearStep(g, form, type, scale, args);
-      });
+  Composer::Values results = g.scan({state}, inputs, 1, [&](ValueRange args) {
+    return linearStep(g, form, type, scale, args);
+  });
   Dim hidden = mulDims(g.dims, g.dims.constant(form.queryHeads), dv);
   Value y = g.reshape(results[1], {batch, time, hidden});
   g.give(0, g.cast(y, out));

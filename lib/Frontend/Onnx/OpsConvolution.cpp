@@ -119,14 +119,14 @@ Value finish(ExpandContext &ctx, Value y, Type stored) {
   AffineMap identity = ctx.b.getMultiDimIdentityMap(out.rank());
   AffineMap feature =
       AffineMap::get(out.rank(), 0, {getAffineDimExpr(1, ctx.b.getContext())});
-  return generic(ctx, {y, input(ctx, 2)}, {identity, feature, identity},
-                 ctx.empty(out), [&](OpBuilder &b, Location loc, ValueRange a) -> Value {
-                   if (isa<IntegerType>(a[0].getType()))
-                     return arith::AddIOp::create(b, loc, a[0], a[1]);
-                   Value v =
-                       arith::AddFOp::create(b, loc, a[0], widen(b, loc, a[1]));
-                   return narrow(b, loc, v, stored);
-                 });
+  return generic(
+      ctx, {y, input(ctx, 2)}, {identity, feature, identity}, ctx.empty(out),
+      [&](OpBuilder &b, Location loc, ValueRange a) -> Value {
+        if (isa<IntegerType>(a[0].getType()))
+          return arith::AddIOp::create(b, loc, a[0], a[1]);
+        Value v = arith::AddFOp::create(b, loc, a[0], widen(b, loc, a[1]));
+        return narrow(b, loc, v, stored);
+      });
 }
 
 LogicalResult expandConv(ExpandContext &ctx) {
@@ -249,24 +249,26 @@ Value spread(ExpandContext &ctx, Value x, const Window &w,
   Dim zero = c.constant(0), one = c.constant(1);
   for (size_t i = 0; i < w.out.size(); ++i) {
     size_t d = i + 2;
-    wide[d] = maxDims(c, addDims(c, mulDims(c, subDims(c, dims[d], one),
-                                            c.constant(w.strides[i])),
-                                 one),
-                      zero);
+    wide[d] = maxDims(
+        c,
+        addDims(c,
+                mulDims(c, subDims(c, dims[d], one), c.constant(w.strides[i])),
+                one),
+        zero);
     strides[d] = ctx.b.getIndexAttr(w.strides[i]);
     // Where padding is more than the window reaches, elements are cut off.
     Dim shift = subDims(c, c.constant(w.extent(i) - 1), w.before[i]);
     Dim start = maxDims(c, subDims(c, zero, shift), zero);
     Dim place = maxDims(c, shift, zero);
     whole[d] = addDims(c, w.out[i], c.constant(w.extent(i) - 1));
-    part[d] = maxDims(c, minDims(c, subDims(c, wide[d], start),
-                                 subDims(c, whole[d], place)),
-                      zero);
+    part[d] = maxDims(
+        c, minDims(c, subDims(c, wide[d], start), subDims(c, whole[d], place)),
+        zero);
     from[d] = ctx.size(start);
     to[d] = ctx.size(place);
   }
-  TypedAttr none = scalarAttr(
-      cast<RankedTensorType>(x.getType()).getElementType(), 0);
+  TypedAttr none =
+      scalarAttr(cast<RankedTensorType>(x.getType()).getElementType(), 0);
   if (wide != dims)
     x = tensor::InsertSliceOp::create(ctx.b, ctx.loc, x, ctx.filled(wide, none),
                                       zeros(ctx, rank), sizesOf(ctx, dims),
@@ -356,7 +358,8 @@ LogicalResult expandConvTranspose(ExpandContext &ctx) {
 
 void addConvolutionOps(std::vector<OpEntry> &t) {
   t.push_back(entry<inferConv, expandConv>("Conv", 2, 3));
-  t.push_back(entry<inferConvTranspose, expandConvTranspose>("ConvTranspose", 2, 3));
+  t.push_back(
+      entry<inferConvTranspose, expandConvTranspose>("ConvTranspose", 2, 3));
 }
 
 } // namespace lnn::onnx

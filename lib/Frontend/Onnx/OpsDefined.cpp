@@ -106,7 +106,8 @@ LogicalResult localResponse(Composer &g) {
   Value squares = g.node("Pad", {g.mul(x, x), g.sizes(pads)}), sum;
   for (int64_t k = 0; k < size && g.ok(); ++k) {
     Dim begin = g.dims.constant(k);
-    Value part = g.slice(squares, 1, begin, addDims(g.dims, begin, g.dim(x, 1)));
+    Value part =
+        g.slice(squares, 1, begin, addDims(g.dims, begin, g.dim(x, 1)));
     sum = sum ? g.add(sum, part) : part;
   }
   double alpha = g.floatAttr("alpha", 1e-4), beta = g.floatAttr("beta", 0.75);
@@ -130,8 +131,8 @@ LogicalResult eyeLike(Composer &g) {
     return g.node("Range", {g.integer(0), n, g.integer(1)});
   };
   Value rows = g.unsqueeze(range(0), {1}), columns = range(1);
-  Value on = g.node("Equal",
-                    {g.add(rows, g.integer(g.intAttr("k", 0))), columns});
+  Value on =
+      g.node("Equal", {g.add(rows, g.integer(g.intAttr("k", 0))), columns});
   g.give(0, g.cast(on, type));
   return success();
 }

@@ -411,8 +411,8 @@ Value floatRemainder(Scalars &s, Value l, Value r) {
   rem = s.select(other, back, rem);
   // 0 times an infinite divisor is not 0: what is finite stays.
   Value inf = s.attr(highest(s.type, false));
-  Value stays = s.make<arith::AndIOp>(
-      s.eq(magnitude, inf), s.lt(s.make<math::AbsFOp>(l), inf));
+  Value stays = s.make<arith::AndIOp>(s.eq(magnitude, inf),
+                                      s.lt(s.make<math::AbsFOp>(l), inf));
   return s.make<math::CopySignOp>(s.select(stays, l, rem), l);
 }
 

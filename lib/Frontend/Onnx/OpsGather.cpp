@@ -1,4 +1,5 @@
-//===- OpsGather.cpp - operators that read by index -------------------------===//
+//===- OpsGather.cpp - operators that read by index
+//-------------------------===//
 //
 // An index of the model is checked with a message and clamped where it is used.
 //
@@ -273,8 +274,8 @@ LogicalResult inferNonZero(InferContext &ctx) {
   ValueInfo &out = ctx.out(0);
   out.elementType = IntegerType::get(ctx.op.getContext(), 64);
   out.dims = {ctx.c(rank), ctx.c(count)};
-  out.constant = DenseElementsAttr::get(
-      tensorType(out.dims, out.elementType), ArrayRef<int64_t>(all));
+  out.constant = DenseElementsAttr::get(tensorType(out.dims, out.elementType),
+                                        ArrayRef<int64_t>(all));
   return success();
 }
 LogicalResult expandNonZero(ExpandContext &ctx) {
@@ -287,10 +288,12 @@ LogicalResult expandNonZero(ExpandContext &ctx) {
 
 void addGatherOps(std::vector<OpEntry> &t) {
   t.push_back(entry<inferGather, expandGather>("Gather", 2, 2));
-  t.push_back(entry<inferGatherElements, expandGatherElements>("GatherElements", 2, 2));
+  t.push_back(
+      entry<inferGatherElements, expandGatherElements>("GatherElements", 2, 2));
   t.push_back(entry<inferGatherND, expandGatherND>("GatherND", 2, 2));
   t.push_back(entry<inferNonZero, expandNonZero>("NonZero", 1, 1, 9));
-  t.push_back(entry<inferReverseSequence, expandReverseSequence>("ReverseSequence", 2, 2));
+  t.push_back(entry<inferReverseSequence, expandReverseSequence>(
+      "ReverseSequence", 2, 2));
 }
 
 } // namespace lnn::onnx

@@ -1,4 +1,5 @@
-//===- OpsGenerator.cpp - tensors made of numbers ---------------------------===//
+//===- OpsGenerator.cpp - tensors made of numbers
+//---------------------------===//
 //
 // ConstantOfShape, Range, OneHot and EyeLike.
 //
@@ -171,9 +172,9 @@ LogicalResult expandOneHot(ExpandContext &ctx) {
           // A number that is no place is none, and NaN is not either.
           Value wide = narrow(b, loc, widen(b, loc, i), b.getF64Type());
           Value size = math::AbsFOp::create(b, loc, wide);
-          Value small = arith::CmpFOp::create(
-              b, loc, arith::CmpFPredicate::OLT, size,
-              scalar(b, loc, b.getF64Type(), 1e15));
+          Value small =
+              arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, size,
+                                    scalar(b, loc, b.getF64Type(), 1e15));
           wide = arith::SelectOp::create(b, loc, small, wide,
                                          scalar(b, loc, b.getF64Type(), 1e15));
           i = arith::FPToSIOp::create(b, loc, b.getI64Type(), wide);
@@ -198,7 +199,8 @@ LogicalResult expandOneHot(ExpandContext &ctx) {
 } // namespace
 
 void addGeneratorOps(std::vector<OpEntry> &t) {
-  t.push_back(entry<inferConstantOfShape, expandConstantOfShape>("ConstantOfShape", 1, 1));
+  t.push_back(entry<inferConstantOfShape, expandConstantOfShape>(
+      "ConstantOfShape", 1, 1));
   t.push_back(entry<inferRange, expandRange>("Range", 3, 3));
   t.push_back(entry<inferOneHot, expandOneHot>("OneHot", 3, 3));
 }

@@ -53,8 +53,7 @@ LogicalResult negativeLogLikelihood(Composer &g, Value scores) {
 LogicalResult nllLoss(Composer &g) { return negativeLogLikelihood(g, g.in(0)); }
 
 LogicalResult softmaxCrossEntropy(Composer &g) {
-  Value logs =
-      g.node("LogSoftmax", {g.in(0)}, {g.attr("axis", int64_t(1))});
+  Value logs = g.node("LogSoftmax", {g.in(0)}, {g.attr("axis", int64_t(1))});
   g.give(1, logs);
   return negativeLogLikelihood(g, logs);
 }

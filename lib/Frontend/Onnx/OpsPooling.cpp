@@ -22,7 +22,9 @@ LogicalResult poolWindow(NodeView &node, DimContext &c, InfoFn in, Window &w) {
   return placeWindows(node, c, dims.drop_front(2), w);
 }
 
-bool isPooled(Type type) { return isFloat(type) || type.isInteger(8) || type.isUnsignedInteger(8); }
+bool isPooled(Type type) {
+  return isFloat(type) || type.isInteger(8) || type.isUnsignedInteger(8);
+}
 
 LogicalResult inferPool(InferContext &ctx) {
   const ValueInfo &x = ctx.in(0);
@@ -116,8 +118,8 @@ Value maxIndices(ExpandContext &ctx, Value x, Value best, const Window &w,
     }
     Value flat = arith::MulIOp::create(
         b, loc, linalg::IndexOp::create(b, loc, 0), channels);
-    flat = arith::AddIOp::create(b, loc, flat,
-                                 linalg::IndexOp::create(b, loc, 1));
+    flat =
+        arith::AddIOp::create(b, loc, flat, linalg::IndexOp::create(b, loc, 1));
     Value plane = zero;
     if (columns) {
       for (size_t i = n; i-- > 0;)
@@ -133,10 +135,10 @@ Value maxIndices(ExpandContext &ctx, Value x, Value best, const Window &w,
     }
     Value place = arith::IndexCastOp::create(b, loc, i64, flat), hit;
     if (isa<FloatType>(a[0].getType())) {
-      Value same = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ,
-                                         a[0], a[2]);
-      Value nan = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, a[0],
-                                        a[0]);
+      Value same =
+          arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, a[0], a[2]);
+      Value nan =
+          arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, a[0], a[0]);
       hit = arith::OrIOp::create(b, loc, same, nan);
     } else {
       hit = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, a[0], a[2]);
@@ -208,7 +210,8 @@ Value windowCount(OpBuilder &b, Location loc, const Window &w,
 
 /// The sum of f over each window.
 Value windowSum(ExpandContext &ctx, const Window &w, const PoolMaps &maps,
-                Type type, llvm::function_ref<Value(OpBuilder &, Location, Value)> f) {
+                Type type,
+                llvm::function_ref<Value(OpBuilder &, Location, Value)> f) {
   SmallVector<Dim> dims = ctx.inInfo(0).dims;
   Type stored = ExpandContext::converted(ctx.inInfo(0).elementType);
   Value x = padWindow(ctx, input(ctx, 0), w, dims, scalarAttr(stored, 0));
@@ -272,8 +275,7 @@ Value root(OpBuilder &b, Location loc, Value v, int64_t p) {
     return v;
   if (p == 2)
     return math::SqrtOp::create(b, loc, v);
-  return math::PowFOp::create(b, loc, v,
-                              scalar(b, loc, v.getType(), 1.0 / p));
+  return math::PowFOp::create(b, loc, v, scalar(b, loc, v.getType(), 1.0 / p));
 }
 
 LogicalResult expandLpPool(ExpandContext &ctx) {
@@ -285,9 +287,10 @@ LogicalResult expandLpPool(ExpandContext &ctx) {
   checkWindows(ctx, w);
   int64_t p = ctx.intAttr("p", 2);
   PoolMaps maps(ctx.b.getContext(), w);
-  Value sum = windowSum(
-      ctx, w, maps, computeType(out.elementType),
-      [&](OpBuilder &b, Location loc, Value v) { return absPower(b, loc, v, p); });
+  Value sum = windowSum(ctx, w, maps, computeType(out.elementType),
+                        [&](OpBuilder &b, Location loc, Value v) {
+                          return absPower(b, loc, v, p);
+                        });
   AffineMap identity = ctx.b.getMultiDimIdentityMap(out.rank());
   give(ctx, 0,
        mapWith(ctx, sum, {identity}, out.dims,
@@ -319,7 +322,8 @@ LogicalResult expandGlobal(ExpandContext &ctx) {
   const ValueInfo &in = ctx.inInfo(0), &out = ctx.outInfo(0);
   Mask mask(in.rank(), true);
   mask[0] = mask[1] = false;
-  bool max = ctx.type() == "GlobalMaxPool", mean = ctx.type() == "GlobalAveragePool";
+  bool max = ctx.type() == "GlobalMaxPool",
+       mean = ctx.type() == "GlobalAveragePool";
   int64_t p = ctx.intAttr("p", 2);
   Type type = computeType(in.elementType);
   AffineMap all = ctx.b.getMultiDimIdentityMap(in.rank());
@@ -338,8 +342,7 @@ LogicalResult expandGlobal(ExpandContext &ctx) {
               [&](OpBuilder &b, Location loc, ValueRange a) -> Value {
                 if (max)
                   return a[0];
-                return mean ? divf(b, loc, a[0], count)
-                            : root(b, loc, a[0], p);
+                return mean ? divf(b, loc, a[0], count) : root(b, loc, a[0], p);
               });
   give(ctx, 0, reshape(ctx, v, left, out.dims));
   return success();
@@ -351,8 +354,7 @@ void addPoolingOps(std::vector<OpEntry> &t) {
   t.push_back(entry<inferPool, expandMaxPool>("MaxPool", 1, 1));
   t.push_back(entry<inferPool, expandAveragePool>("AveragePool", 1, 1));
   t.push_back(entry<inferPool, expandLpPool>("LpPool", 1, 1));
-  for (StringRef name :
-       {"GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"})
+  for (StringRef name : {"GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"})
     t.push_back(entry<inferGlobal, expandGlobal>(name, 1, 1));
 }
 

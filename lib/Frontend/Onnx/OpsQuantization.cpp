@@ -19,7 +19,8 @@ bool isScalar(const ValueInfo &info) {
          info.rank() <= 1;
 }
 
-LogicalResult requireSmallInt(Composer &g, std::initializer_list<unsigned> list) {
+LogicalResult requireSmallInt(Composer &g,
+                              std::initializer_list<unsigned> list) {
   for (unsigned i : list) {
     Type type = g.inInfo(i).elementType;
     if (g.hasInput(i) && !(isInt(type) && type.getIntOrFloatBitWidth() <= 8))
@@ -64,8 +65,9 @@ Value blocked(Composer &g, Value v, int64_t axis, int64_t block) {
     return v;
   SmallVector<Dim> dims = g.info(v).dims, whole = g.inInfo(0).dims;
   if (dims.size() != whole.size()) {
-    (void)g.error("with block_size, a scale must have the input's rank; found " +
-                  g.info(v).str());
+    (void)g.error(
+        "with block_size, a scale must have the input's rank; found " +
+        g.info(v).str());
     return {};
   }
   SmallVector<Dim> wide = dims, flat = dims;
@@ -194,8 +196,8 @@ Value requantize(Composer &g, Value v, Value a, Value b, Value y, Value zero) {
   if (!zero)
     return {};
   Type type = g.type(zero);
-  Value scale = g.div(g.mul(g.cast(a, f32(g)), g.cast(b, f32(g))),
-                      g.cast(y, f32(g)));
+  Value scale =
+      g.div(g.mul(g.cast(a, f32(g)), g.cast(b, f32(g))), g.cast(y, f32(g)));
   return quantize(g, g.mul(g.cast(v, f32(g)), scale), {}, zero, type);
 }
 

@@ -1,4 +1,5 @@
-//===- OpsRepeat.cpp - Expand, Tile and Pad ---------------------------------===//
+//===- OpsRepeat.cpp - Expand, Tile and Pad
+//---------------------------------===//
 //
 // Elements are repeated, or surrounded by others.
 //

@@ -26,15 +26,15 @@ struct Num {
   Location loc;
 
   Num(double known, Location loc) : known(known), loc(loc) {}
-  Num(Value value, OpBuilder &b, Location loc) : value(value), b(&b), loc(loc) {}
+  Num(Value value, OpBuilder &b, Location loc)
+      : value(value), b(&b), loc(loc) {}
   bool isKnown() const { return !value; }
   Value get(OpBuilder &at) const {
     return value ? value : scalar(at, loc, at.getF64Type(), known);
   }
 };
 
-template <typename Op>
-Num binary(double folded, const Num &l, const Num &r) {
+template <typename Op> Num binary(double folded, const Num &l, const Num &r) {
   if (l.isKnown() && r.isKnown())
     return Num(folded, l.loc);
   OpBuilder &b = l.b ? *l.b : *r.b;
@@ -75,9 +75,9 @@ Num ifLess(const Num &l, const Num &r, const Num &then, const Num &otherwise) {
   OpBuilder &b = l.b ? *l.b : *r.b;
   Value less = arith::CmpFOp::create(b, l.loc, arith::CmpFPredicate::OLT,
                                      l.get(b), r.get(b));
-  return Num(arith::SelectOp::create(b, l.loc, less, then.get(b),
-                                     otherwise.get(b)),
-             b, l.loc);
+  return Num(
+      arith::SelectOp::create(b, l.loc, less, then.get(b), otherwise.get(b)), b,
+      l.loc);
 }
 
 //===----------------------------------------------------------------------===//
@@ -133,12 +133,11 @@ Dim scaled(DimContext &c, Dim size, double scale) {
 LogicalResult readModes(NodeView &node, Request &r) {
   bool old = node.opset() < 11 || node.type() == "Upsample";
   r.mode = node.strAttr("mode", "nearest").str();
-  r.transform = old ? "asymmetric"
-                    : node.strAttr("coordinate_transformation_mode",
-                                   "half_pixel")
-                          .str();
-  r.nearest = old ? "floor"
-                  : node.strAttr("nearest_mode", "round_prefer_floor").str();
+  r.transform =
+      old ? "asymmetric"
+          : node.strAttr("coordinate_transformation_mode", "half_pixel").str();
+  r.nearest =
+      old ? "floor" : node.strAttr("nearest_mode", "round_prefer_floor").str();
   r.antialias = node.intAttr("antialias", 0) != 0;
   r.excludeOutside = node.intAttr("exclude_outside", 0) != 0;
   r.cubic = node.floatAttr("cubic_coeff_a", -0.75);
@@ -184,8 +183,7 @@ LogicalResult keepAspect(NodeView &node, StringRef policy, DimContext &c,
   if (policy == "stretch")
     return success();
   if (policy != "not_larger" && policy != "not_smaller")
-    return node.error("keep_aspect_ratio_policy \"" + policy +
-                      "\" is unknown");
+    return node.error("keep_aspect_ratio_policy \"" + policy + "\" is unknown");
   for (auto [axis, size] : llvm::zip(axes, sizes)) {
     if (!size.isConst() || !in[axis].isConst() || in[axis].isConst(0))
       return node.unsupported("keep_aspect_ratio_policy of sizes that are not "
@@ -313,8 +311,7 @@ public:
     Num x = source(y);
     Num zero = c(0), one = c(1);
     if (r.transform == "tf_crop_and_resize")
-      result.inside =
-          ifLess(x, zero, zero, ifLess(in - 1.0, x, zero, one));
+      result.inside = ifLess(x, zero, zero, ifLess(in - 1.0, x, zero, one));
     if (r.mode == "nearest") {
       result.taps.push_back({clamp(nearest(x)), one});
       return result;
@@ -357,8 +354,7 @@ private:
     StringRef t = r.transform;
     // Equal to 1: neither below nor above.
     auto ifOne = [&](const Num &then, const Num &otherwise) {
-      return ifLess(width, one, otherwise,
-                    ifLess(one, width, otherwise, then));
+      return ifLess(width, one, otherwise, ifLess(one, width, otherwise, then));
     };
     if (t == "asymmetric")
       return y / scale;
@@ -465,8 +461,7 @@ Tables computedTables(ExpandContext &ctx, const Request &r, const Axis &axis,
       const Tap &tap = taps.taps[part / 2];
       if (part % 2)
         return narrow(b, loc, tap.weight.get(b), element);
-      return Value(
-          arith::FPToSIOp::create(b, loc, element, tap.index.get(b)));
+      return Value(arith::FPToSIOp::create(b, loc, element, tap.index.get(b)));
     });
   };
   Sampler shape(r, axis, Num(1, ctx.loc), Num(1, ctx.loc));
@@ -488,11 +483,11 @@ Tables computedTables(ExpandContext &ctx, const Request &r, const Axis &axis,
 /// One axis resized; `dims` becomes the result's shape.
 Value resizeAxis(ExpandContext &ctx, Value x, SmallVector<Dim> &dims,
                  const Request &r, const Axis &axis, Type onnxType) {
-  Type type = isFloat(onnxType) ? computeType(onnxType)
-                                : Type(ctx.b.getF32Type());
+  Type type =
+      isFloat(onnxType) ? computeType(onnxType) : Type(ctx.b.getF32Type());
   Type stored = ExpandContext::converted(onnxType);
-  bool known = axis.in.isConst() && axis.out.isConst() &&
-               axis.out.value() <= 1 << 16;
+  bool known =
+      axis.in.isConst() && axis.out.isConst() && axis.out.value() <= 1 << 16;
   Tables tables = known ? constantTables(ctx, r, axis, type)
                         : computedTables(ctx, r, axis, type);
   bool plain = r.mode == "nearest";
@@ -504,8 +499,8 @@ Value resizeAxis(ExpandContext &ctx, Value x, SmallVector<Dim> &dims,
     inputs.push_back(tables.inside);
   dims[axis.at] = axis.out;
   unsigned rank = dims.size();
-  AffineMap along = AffineMap::get(
-      rank, 0, {getAffineDimExpr(axis.at, ctx.b.getContext())});
+  AffineMap along =
+      AffineMap::get(rank, 0, {getAffineDimExpr(axis.at, ctx.b.getContext())});
   SmallVector<AffineMap> maps(inputs.size(), along);
   maps.push_back(ctx.b.getMultiDimIdentityMap(rank));
   return generic(
@@ -527,9 +522,9 @@ Value resizeAxis(ExpandContext &ctx, Value x, SmallVector<Dim> &dims,
           sum = narrow(b, loc, sum, stored);
         if (!tables.inside)
           return sum;
-        Value here = arith::CmpFOp::create(
-            b, loc, arith::CmpFPredicate::OGT, a[inputs.size() - 1],
-            scalar(b, loc, type, 0.5));
+        Value here = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT,
+                                           a[inputs.size() - 1],
+                                           scalar(b, loc, type, 0.5));
         return arith::SelectOp::create(b, loc, here, sum,
                                        scalar(b, loc, stored, r.beyond));
       });
@@ -545,7 +540,8 @@ LogicalResult expandResize(ExpandContext &ctx) {
     for (const Axis &axis : r.axes)
       if (!axis.scale && !(axis.in.isConst() && axis.out.isConst()))
         return ctx.unsupported("antialias with sizes that are not constant");
-  Value x = input(ctx, 0), zero = arith::ConstantIndexOp::create(ctx.b, ctx.loc, 0);
+  Value x = input(ctx, 0),
+        zero = arith::ConstantIndexOp::create(ctx.b, ctx.loc, 0);
   for (const Axis &axis : r.axes) {
     if (!isNonNegative(axis.out))
       check(ctx,

@@ -1,4 +1,5 @@
-//===- OpsScatter.cpp - operators that write by index -----------------------===//
+//===- OpsScatter.cpp - operators that write by index
+//-----------------------===//
 //
 // Updates are made one after the other, in the order of the indices.
 //
@@ -239,7 +240,8 @@ LogicalResult expandScatterElements(ExpandContext &ctx) {
 //===----------------------------------------------------------------------===//
 
 FailureOr<int64_t> cacheAxis(NodeView &node, int64_t rank) {
-  int64_t given = node.intAttr("axis", -2), axis = given + (given < 0 ? rank : 0);
+  int64_t given = node.intAttr("axis", -2),
+          axis = given + (given < 0 ? rank : 0);
   if (axis < 1 || axis >= rank)
     return node.error("axis " + Twine(given) +
                       " must be one of the cache's, not the batch's");
@@ -279,7 +281,8 @@ LogicalResult expandTensorScatter(ExpandContext &ctx) {
   for (int64_t d = 0; d < past.rank(); ++d)
     if (d != axis)
       ctx.checkEqual(update.dims[d], past.dims[d], "dimension " + Twine(d));
-  Value size = ctx.index(past.dims[axis]), length = ctx.index(update.dims[axis]);
+  Value size = ctx.index(past.dims[axis]),
+        length = ctx.index(update.dims[axis]);
   Value cache = input(ctx, 0), part = input(ctx, 1), starts;
   Value zero = constIndex(ctx, 0), one = constIndex(ctx, 1);
   check(ctx, cmpi(ctx, arith::CmpIPredicate::sgt, length, zero),
@@ -292,8 +295,9 @@ LogicalResult expandTensorScatter(ExpandContext &ctx) {
     starts = input(ctx, 2);
     Value low = circular ? arith::SubIOp::create(ctx.b, ctx.loc, zero, size)
                          : Value(zero);
-    Value high = circular ? constIndex(ctx, int64_t(1) << 40)
-                          : Value(arith::AddIOp::create(ctx.b, ctx.loc, room, one));
+    Value high = circular
+                     ? constIndex(ctx, int64_t(1) << 40)
+                     : Value(arith::AddIOp::create(ctx.b, ctx.loc, room, one));
     checkRange(ctx, starts, ctx.inInfo(2).elementType, low, high,
                "a write index is outside the cache");
   }
@@ -301,20 +305,21 @@ LogicalResult expandTensorScatter(ExpandContext &ctx) {
       ctx, past, [&](OpBuilder &b, Location loc, ValueRange at) -> Value {
         Value start = zero;
         if (starts)
-          start = toIndex(b, loc, tensor::ExtractOp::create(b, loc, starts, at[0]),
-                          ctx.inInfo(2).elementType);
+          start =
+              toIndex(b, loc, tensor::ExtractOp::create(b, loc, starts, at[0]),
+                      ctx.inInfo(2).elementType);
         Value i = arith::SubIOp::create(b, loc, at[axis], start);
         if (circular) {
           Value safe = arith::MaxSIOp::create(b, loc, size, one);
           i = arith::RemSIOp::create(b, loc, i, safe);
           Value wrapped = arith::AddIOp::create(b, loc, i, safe);
-          Value below = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
-                                              i, zero);
+          Value below =
+              arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, i, zero);
           i = arith::SelectOp::create(b, loc, below, wrapped, i);
         }
         // Unsigned, what lies before the first is behind the last too.
-        Value hit = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, i,
-                                          length);
+        Value hit =
+            arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, i, length);
         SmallVector<Value> place(at);
         place[axis] = clampIndex(b, loc, i, length);
         Value now = tensor::ExtractOp::create(b, loc, part, place);
@@ -329,9 +334,12 @@ LogicalResult expandTensorScatter(ExpandContext &ctx) {
 
 void addScatterOps(std::vector<OpEntry> &t) {
   t.push_back(entry<inferScatterND, expandScatterND>("ScatterND", 3, 3));
-  t.push_back(entry<inferScatterElements, expandScatterElements>("ScatterElements", 3, 3));
-  t.push_back(entry<inferScatterElements, expandScatterElements>("Scatter", 3, 3));
-  t.push_back(entry<inferTensorScatter, expandTensorScatter>("TensorScatter", 2, 3, 24));
+  t.push_back(entry<inferScatterElements, expandScatterElements>(
+      "ScatterElements", 3, 3));
+  t.push_back(
+      entry<inferScatterElements, expandScatterElements>("Scatter", 3, 3));
+  t.push_back(entry<inferTensorScatter, expandTensorScatter>("TensorScatter", 2,
+                                                             3, 24));
 }
 
 } // namespace lnn::onnx

@@ -1,4 +1,5 @@
-//===- OpsShape.cpp - operators that give elements another shape ------------===//
+//===- OpsShape.cpp - operators that give elements another shape
+//------------===//
 //
 // Nothing is computed: reshapes, transposes, concatenations and splits.
 //
@@ -474,6 +475,8 @@ LogicalResult expandSpaceDepth(ExpandContext &ctx) {
   if (ctx.type() == "SpaceToDepth") {
     split = {in[0], in[1], out[2], b, out[3], b};
     perm = {0, 3, 5, 1, 2, 4};
+    if (ctx.strAttr("mode", "DCR") == "CRD")
+      perm = {0, 1, 3, 5, 2, 4};
   } else if (ctx.strAttr("mode", "DCR") == "DCR") {
     split = {in[0], b, b, out[1], in[2], in[3]};
     perm = {0, 3, 4, 1, 5, 2};

@@ -76,7 +76,7 @@ Value fit(Composer &g, Value x, int64_t n) {
 Value minus(Composer &g, Value l, Value r) { return r ? g.sub(l, r) : l; }
 
 struct Transform {
-  int64_t n, bins;      ///< elements, and frequencies
+  int64_t n, bins; ///< elements, and frequencies
   bool inverse, onesided;
 };
 
@@ -136,7 +136,8 @@ LogicalResult dft(Composer &g) {
   if (axis < 0 || axis >= rank - 1)
     return g.error("axis " + Twine(*given) + " is no axis of the signal " +
                    g.inInfo(0).str());
-  Transform t{0, 0, g.intAttr("inverse", 0) != 0, g.intAttr("onesided", 0) != 0};
+  Transform t{0, 0, g.intAttr("inverse", 0) != 0,
+              g.intAttr("onesided", 0) != 0};
   bool half = t.inverse && t.onesided;
   Dim size = g.inInfo(0).dims[axis], one = g.dims.constant(1);
   if (half)
@@ -257,9 +258,7 @@ LogicalResult hann(Composer &g) { return cosineWindow(g, 0.5, 0.5, 0); }
 LogicalResult hamming(Composer &g) {
   return cosineWindow(g, 25.0 / 46, 21.0 / 46, 0);
 }
-LogicalResult blackman(Composer &g) {
-  return cosineWindow(g, 0.42, 0.5, 0.08);
-}
+LogicalResult blackman(Composer &g) { return cosineWindow(g, 0.42, 0.5, 0.08); }
 
 } // namespace
 

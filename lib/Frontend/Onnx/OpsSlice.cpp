@@ -1,4 +1,5 @@
-//===- OpsSlice.cpp - Slice -------------------------------------------------===//
+//===- OpsSlice.cpp - Slice
+//-------------------------------------------------===//
 //
 // Bounds may depend on sizes; what cannot be told apart before the run is
 // clamped there.
@@ -117,8 +118,8 @@ LogicalResult listsOfAttributes(NodeView &node, DimContext &c,
     lists.starts.push_back(c.constant(v));
   for (int64_t v : *ends)
     lists.ends.push_back(c.constant(v));
-  lists.axes = axes ? *axes
-                    : llvm::to_vector(llvm::seq<int64_t>(0, starts->size()));
+  lists.axes =
+      axes ? *axes : llvm::to_vector(llvm::seq<int64_t>(0, starts->size()));
   lists.steps.assign(starts->size(), 1);
   return success();
 }

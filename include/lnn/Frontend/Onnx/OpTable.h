@@ -134,8 +134,8 @@ public:
   virtual mlir::LogicalResult expandNode(NodeOp node) = 0;
   /// The converted value of one of the onnx-level graph.
   virtual mlir::Value valueOf(mlir::Value original) = 0;
-  /// Says what such a value is and becomes (null where it is converted when it is
-  /// used), and that it is about to be erased.
+  /// Says what such a value is and becomes (null where it is converted when it
+  /// is used), and that it is about to be erased.
   virtual void setInfo(mlir::Value original, ValueInfo info,
                        mlir::Value converted) = 0;
   virtual void forget(mlir::Value original) = 0;
