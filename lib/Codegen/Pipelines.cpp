@@ -28,7 +28,8 @@ static void addHalfTypes(OpPassManager &pm) {
   pm.addPass(arith::createArithEmulateUnsupportedFloats(emulate));
 }
 
-void buildVectorPipeline(OpPassManager &pm, unsigned lanes, bool avx512) {
+void buildVectorPipeline(OpPassManager &pm, unsigned lanes,
+                         const MathFeatures &features) {
   LnnVectorizeLoopsPassOptions options;
   options.lanes = lanes;
   pm.addNestedPass<func::FuncOp>(createLnnVectorizeLoopsPass(options));
@@ -36,8 +37,11 @@ void buildVectorPipeline(OpPassManager &pm, unsigned lanes, bool avx512) {
   pm.addPass(createCSEPass());
   addHalfTypes(pm);
   LnnExpandMathPassOptions math;
-  math.avx512 = avx512;
+  math.avx512 = features.avx512;
   pm.addPass(createLnnExpandMathPass(math));
+  LnnExpandHalfPassOptions half;
+  half.f16 = !features.half;
+  pm.addPass(createLnnExpandHalfPass(half));
   pm.addPass(createCSEPass());
   pm.addPass(createLoopInvariantCodeMotionPass());
   pm.addPass(createCanonicalizerPass());

@@ -158,13 +158,14 @@ def _wants_constant(error: UnsupportedError) -> bool:
 
 
 def _may_be_constant(info: onnx.ValueInfoProto) -> bool:
-    return info.type.HasField("tensor_type") and len(info.type.tensor_type.shape.dim) <= 1
+    return info.type.HasField("tensor_type")
 
 
 def _is_small(info: onnx.ValueInfoProto, value: np.ndarray | None, kinds: str) -> bool:
     if value is None or not _may_be_constant(info):
         return False
-    return value.dtype.kind in kinds and value.size <= _MAX_SPECIALISED
+    kind = "f" if value.dtype.name == "bfloat16" else value.dtype.kind
+    return kind in kinds and value.size <= _MAX_SPECIALISED
 
 
 def _with_constants(

@@ -20,10 +20,17 @@ namespace lnn {
 #define GEN_PASS_REGISTRATION
 #include "lnn/Codegen/Passes.h.inc"
 
+/// Instructions beyond those that every processor has.
+struct MathFeatures {
+  bool avx512 = false; ///< AVX-512 F, VL and DQ
+  bool half = false;   ///< conversions between f16 and f32
+};
+
 /// On tensors, before bufferization: fusion and its cleanups.
 void buildFusionPipeline(mlir::OpPassManager &pm, unsigned lanes);
 /// On buffers: linalg to loops over vectors of `lanes` f32 lanes, and no
-/// elementary function left to a library. `avx512`: F, VL and DQ may be used.
-void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes, bool avx512);
+/// elementary function left to a library. What the processor has is used.
+void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes,
+                         const MathFeatures &features);
 } // namespace lnn
 #endif // LNN_CODEGEN_PASSES_H

@@ -88,4 +88,43 @@ def LnnExpandMathPass : Pass<"lnn-expand-math"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect",
                            "::mlir::LLVM::LLVMDialect"];
 }
+
+def LnnExpandHalfPass : Pass<"lnn-expand-half"> {
+  let summary = "expand conversions of bf16 and f16 to integer arithmetic";
+  let description = [{
+    `arith.extf` and `arith.truncf` between bf16 and f32 or f64 become shifts and additions of integers, rounded to nearest, ties
+    to even, NaNs kept: few processors have an instruction, and LLVM calls a function of its runtime library otherwise. With `f16`,
+    for processors that have none, those of f16 too. From f64, what f32 cuts off is kept in its last bit, so that
+    rounding twice is rounding once.
+
+    ```mlir
+    %y = arith.extf %x : bf16 to f32
+    // becomes
+    %0 = arith.bitcast %x : bf16 to i16
+    %1 = arith.extui %0 : i16 to i32
+    %2 = arith.shli %1, %c16 : i32
+    %y = arith.bitcast %2 : i32 to f32
+    ```
+  }];
+  let options = [
+    Option<"f16", "f16", "bool", "false", "conversions of f16 too">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def LnnSplitSizesPass : Pass<"lnn-split-sizes"> {
+  let summary = "expand memref.expand_shape into several dynamic sizes";
+  let description = [{
+    A `memref.expand_shape` with two or more dynamic sizes in one group, which `expand-strided-metadata` cannot take, becomes a
+    `memref.reinterpret_cast`: strides are products of the sizes, which are operands.
+
+    ```mlir
+    %y = memref.expand_shape %x [[0, 1]] output_shape [%a, %b] : memref<?xf32> into memref<?x?xf32>
+    // becomes
+    %buffer, %offset, %size, %stride = memref.extract_strided_metadata %x : memref<?xf32> -> ...
+    %y = memref.reinterpret_cast %buffer to offset: [0], sizes: [%a, %b], strides: [%b, 1] : memref<f32> to memref<?x?xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
 #endif

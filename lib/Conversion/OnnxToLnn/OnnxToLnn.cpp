@@ -81,6 +81,21 @@ public:
   void setResult(unsigned i, Value value) override {
     converter.converted[op.getOutputs()[i]] = value;
   }
+  LogicalResult expandNode(NodeOp node) override {
+    if (failed(converter.analysis.inferOne(node)))
+      return failure();
+    return converter.expandNode(node);
+  }
+  Value valueOf(Value original) override { return converter.valueOf(original); }
+  void setInfo(Value original, ValueInfo info, Value value) override {
+    converter.analysis.setInfo(original, std::move(info));
+    if (value)
+      converter.converted[original] = value;
+  }
+  void forget(Value original) override {
+    converter.analysis.forget(original);
+    converter.converted.erase(original);
+  }
   OpFoldResult size(Dim dim) override { return converter.size(dim, loc); }
   void bind(Dim symbol, Value index) override {
     converter.bound[symbol.get()] = index;

@@ -70,6 +70,13 @@ public:
   const ValueInfo &info(Value value) const override {
     return analysis.info(value);
   }
+  LogicalResult inferNode(NodeOp node) override {
+    return analysis.inferOne(node);
+  }
+  void setInfo(Value value, ValueInfo info) override {
+    analysis.setInfo(value, std::move(info));
+  }
+  void forget(Value value) override { analysis.forget(value); }
   Analysis &analysis;
   SmallVector<ValueInfo> outs;
 };
@@ -270,6 +277,17 @@ void Analysis::inferNode(NodeOp node) {
     result.setType(RankedTensorType::get(shape, out.elementType));
     setInfo(result, out);
   }
+}
+
+LogicalResult Analysis::inferOne(NodeOp node) {
+  inferNode(node);
+  return failure(llvm::any_of(node.getOutputs(),
+                              [&](Value v) { return unknown.contains(v); }));
+}
+
+void Analysis::forget(Value value) {
+  infos.erase(value);
+  unknown.erase(value);
 }
 
 void Analysis::inferBlock(Block &block) {

@@ -20,6 +20,44 @@ Type computeType(Type onnxType) {
   return ExpandContext::converted(onnxType);
 }
 
+Type typeOfEnum(MLIRContext *context, int64_t value) {
+  auto integer = [&](unsigned width, bool isUnsigned) -> Type {
+    return IntegerType::get(context, width,
+                            isUnsigned ? IntegerType::Unsigned
+                                       : IntegerType::Signless);
+  };
+  switch (value) {
+  case 1:
+    return Float32Type::get(context);
+  case 2:
+    return integer(8, true);
+  case 3:
+    return integer(8, false);
+  case 4:
+    return integer(16, true);
+  case 5:
+    return integer(16, false);
+  case 6:
+    return integer(32, false);
+  case 7:
+    return integer(64, false);
+  case 9:
+    return integer(1, false);
+  case 10:
+    return Float16Type::get(context);
+  case 11:
+    return Float64Type::get(context);
+  case 12:
+    return integer(32, true);
+  case 13:
+    return integer(64, true);
+  case 16:
+    return BFloat16Type::get(context);
+  default:
+    return {};
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // Dimensions
 //===----------------------------------------------------------------------===//
@@ -193,6 +231,43 @@ std::optional<SmallVector<int64_t>> knownIntegers(const ValueInfo &info) {
     return result;
   }
   return integersOf(info.constant);
+}
+
+std::optional<SmallVector<double>> knownFloats(const ValueInfo &info) {
+  constexpr int64_t most = 64;
+  SmallVector<double> result;
+  if (auto integers = knownIntegers(info)) {
+    if (integers->size() > most)
+      return std::nullopt;
+    llvm::append_range(result, *integers);
+    return result;
+  }
+  auto dense = dyn_cast_or_null<DenseElementsAttr>(info.constant);
+  if (!dense || !isa<FloatType>(dense.getElementType()) ||
+      dense.getNumElements() > most)
+    return std::nullopt;
+  for (APFloat v : dense.getValues<APFloat>()) {
+    bool lost;
+    v.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lost);
+    result.push_back(v.convertToDouble());
+  }
+  return result;
+}
+
+void setFloats(ValueInfo &info, ArrayRef<double> values) {
+  auto type = dyn_cast<FloatType>(info.elementType);
+  if (!type || !info.hasStaticShape())
+    return;
+  RankedTensorType shape = tensorType(info.dims, type);
+  if (shape.getNumElements() != static_cast<int64_t>(values.size()))
+    return;
+  SmallVector<APFloat> elements;
+  for (double v : values) {
+    bool lost;
+    elements.emplace_back(v).convert(type.getFloatSemantics(),
+                                     APFloat::rmNearestTiesToEven, &lost);
+  }
+  info.constant = DenseElementsAttr::get(shape, elements);
 }
 
 LogicalResult sameElementType(InferContext &ctx, unsigned i, unsigned j) {
@@ -555,8 +630,15 @@ static SmallVector<OpFoldResult> startOfEmpty(ExpandContext &ctx,
   return result;
 }
 
+static bool isEmpty(ArrayRef<Dim> sizes) {
+  return llvm::any_of(sizes, [](Dim d) { return d.isConst(0); });
+}
+
 Value slice(ExpandContext &ctx, Value value, ArrayRef<OpFoldResult> offsets,
             ArrayRef<Dim> sizes, ArrayRef<int64_t> steps) {
+  if (isEmpty(sizes)) // no offset is within an empty dimension
+    return ctx.empty(sizes,
+                     cast<RankedTensorType>(value.getType()).getElementType());
   SmallVector<OpFoldResult> strides;
   for (int64_t s : steps)
     strides.push_back(ctx.b.getIndexAttr(s));
@@ -571,6 +653,8 @@ Value slice(ExpandContext &ctx, Value value, ArrayRef<OpFoldResult> offsets,
 
 Value insert(ExpandContext &ctx, Value part, Value whole,
              ArrayRef<OpFoldResult> offsets, ArrayRef<Dim> sizes) {
+  if (isEmpty(sizes))
+    return whole;
   SmallVector<OpFoldResult> strides(sizes.size(), ctx.b.getIndexAttr(1));
   Type element = cast<RankedTensorType>(part.getType()).getElementType();
   part = castTo(ctx, part, tensorType(sizes, element));

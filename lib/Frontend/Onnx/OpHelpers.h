@@ -35,6 +35,8 @@ inline bool isUnsigned(mlir::Type type) {
 }
 /// What arithmetic on an ONNX type is done in: f16 and bf16 only store.
 mlir::Type computeType(mlir::Type onnxType);
+/// TensorProto.DataType as an element type; null where there is none for it.
+mlir::Type typeOfEnum(mlir::MLIRContext *context, int64_t value);
 
 //===----------------------------------------------------------------------===//
 // Dimensions
@@ -81,6 +83,11 @@ integersOf(mlir::ElementsAttr constant);
 /// The contents of input i as integers, of a constant of any rank or known
 /// data.
 std::optional<llvm::SmallVector<int64_t>> knownIntegers(const ValueInfo &info);
+/// The contents of a small constant of numbers.
+std::optional<llvm::SmallVector<double>> knownFloats(const ValueInfo &info);
+/// Says that a float tensor is that constant; dropped where it has another
+/// size.
+void setFloats(ValueInfo &info, llvm::ArrayRef<double> values);
 /// Says that two inputs' element types differ.
 mlir::LogicalResult sameElementType(InferContext &ctx, unsigned i, unsigned j);
 /// An error where the element type is none that `allowed` takes.
@@ -180,6 +187,18 @@ mlir::LogicalResult orKnown(ExpandContext &ctx) {
   if (giveKnown(ctx))
     return mlir::success();
   return fn(ctx);
+}
+
+constexpr int64_t kFirstOpset = 6, kLastOpset = 28;
+
+/// A row of the table whose functions are checked and which is not expanded
+/// where its results are known.
+template <mlir::LogicalResult (*infer)(InferContext &),
+          mlir::LogicalResult (*expand)(ExpandContext &)>
+OpEntry entry(llvm::StringRef name, unsigned minInputs, unsigned maxInputs,
+              int64_t since = kFirstOpset, int64_t until = kLastOpset) {
+  return {name,      since,          until,           minInputs,
+          maxInputs, checked<infer>, orKnown<expand>, ""};
 }
 
 } // namespace lnn::onnx

@@ -284,6 +284,13 @@ static const llvm::StringMap<std::vector<OpEntry>> &table() {
     addMatrixOps(rows);
     addControlFlowOps(rows);
     addRecurrentOps(rows);
+    addPoolingOps(rows);
+    addResizeOps(rows);
+    addQuantizationOps(rows);
+    addAttentionOps(rows);
+    addSignalOps(rows);
+    addDefinedOps(rows);
+    addLossOps(rows);
     llvm::StringMap<std::vector<OpEntry>> result;
     for (OpEntry &row : rows)
       result[row.name].push_back(row);

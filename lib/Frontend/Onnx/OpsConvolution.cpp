@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "OpContraction.h"
+#include "OpWindow.h"
 
 using namespace mlir;
 
@@ -13,81 +14,12 @@ namespace {
 
 using InfoFn = llvm::function_ref<const ValueInfo &(unsigned)>;
 
-struct Window {
-  int64_t group = 1;
-  SmallVector<int64_t> strides, dilations;
-  SmallVector<Dim> before, after, out; ///< padding and result's sizes
-};
-
-/// A list attribute of `n` numbers in [least, 2^20], or `otherwise` throughout.
-LogicalResult listAttr(NodeView &node, StringRef name, size_t n, int64_t least,
-                       int64_t otherwise, SmallVector<int64_t> &values) {
-  values.assign(n, otherwise);
-  if (auto given = node.intsAttr(name))
-    values = *given;
-  bool valid = values.size() == n && llvm::all_of(values, [&](int64_t v) {
-                 return v >= least && v <= (1 << 20);
-               });
-  return valid ? success()
-               : node.error(name + " must be " + Twine(n) +
-                            " numbers of at least " + Twine(least));
-}
-
-/// The padding before one dimension and the result's size along it.
-void placeWindow(DimContext &c, StringRef autoPad, Dim size, int64_t extent,
-                 int64_t stride, Dim &before, Dim &after, Dim &out) {
-  Dim zero = c.constant(0), by = c.constant(stride);
-  if (autoPad == "VALID")
-    before = after = zero;
-  if (autoPad != "SAME_UPPER" && autoPad != "SAME_LOWER") {
-    Dim span = addDims(c, addDims(c, size, before), after);
-    span = subDims(c, span, c.constant(extent));
-    out = addDims(c, stride == 1 ? span : c.floorDiv(span, by), c.constant(1));
-    return;
-  }
-  out = stride == 1 ? size : c.ceilDiv(size, by);
-  Dim reach = addDims(c, mulDims(c, subDims(c, out, c.constant(1)), by),
-                      c.constant(extent));
-  Dim total = maxDims(c, subDims(c, reach, size), zero);
-  Dim half = c.floorDiv(total, c.constant(2)), rest = subDims(c, total, half);
-  before = autoPad == "SAME_UPPER" ? half : rest;
-  after = autoPad == "SAME_UPPER" ? rest : half;
-}
-
 LogicalResult windowOf(NodeView &node, DimContext &c, InfoFn in, Window &w) {
-  const ValueInfo &x = in(0), &k = in(1);
-  size_t n = x.rank() - 2;
-  StringRef autoPad = node.strAttr("auto_pad", "NOTSET");
-  if (autoPad != "NOTSET" && autoPad != "VALID" && autoPad != "SAME_UPPER" &&
-      autoPad != "SAME_LOWER")
-    return node.error("auto_pad \"" + autoPad + "\" is unknown");
-  SmallVector<int64_t> pads;
-  if (failed(listAttr(node, "strides", n, 1, 1, w.strides)) ||
-      failed(listAttr(node, "dilations", n, 1, 1, w.dilations)) ||
-      failed(listAttr(node, "pads", 2 * n, 0, 0, pads)))
+  ArrayRef<Dim> x = in(0).dims, k = in(1).dims;
+  w.group = node.intAttr("group", 1);
+  if (failed(windowShape(node, x.size() - 2, k.drop_front(2), w)))
     return failure();
-  auto shape = node.intsAttr("kernel_shape");
-  for (size_t i = 0; i < n; ++i) {
-    Dim size = k.dims[i + 2];
-    if (!size.isConst() || size.value() < 1 || size.value() > (1 << 20))
-      return node.unsupported(
-          "the kernel's sizes must be constant and positive; "
-          "found " +
-          k.str());
-    if (shape && (shape->size() != n || (*shape)[i] != size.value()))
-      return node.error("kernel_shape does not agree with the kernel " +
-                        k.str());
-    Dim before = c.constant(pads[i]), after = c.constant(pads[n + i]), out;
-    int64_t extent = w.dilations[i] * (size.value() - 1) + 1;
-    placeWindow(c, autoPad, x.dims[i + 2], extent, w.strides[i], before, after,
-                out);
-    if (out.isConst() && out.value() < 0)
-      out = c.constant(0);
-    w.before.push_back(before);
-    w.after.push_back(after);
-    w.out.push_back(out);
-  }
-  return success();
+  return placeWindows(node, c, x.drop_front(2), w);
 }
 
 /// The input's channels: those of the kernel, where the input does not say.
@@ -103,7 +35,9 @@ Dim perGroup(DimContext &c, Dim channels, int64_t group) {
 
 LogicalResult inferConv(InferContext &ctx) {
   const ValueInfo &x = ctx.in(0), &k = ctx.in(1);
-  if (failed(requireType(ctx, 0, isFloat, "a float tensor")) ||
+  // ConvInteger and QLinearConv are int32 ones.
+  auto allowed = [](Type type) { return isFloat(type) || type.isInteger(32); };
+  if (failed(requireType(ctx, 0, allowed, "a float tensor")) ||
       failed(sameElementType(ctx, 0, 1)))
     return failure();
   if (x.rank() < 3 || x.rank() != k.rank())
@@ -132,25 +66,6 @@ LogicalResult inferConv(InferContext &ctx) {
   ctx.out(0).dims = {x.dims[0], k.dims[0]};
   ctx.out(0).dims.append(w.out);
   return success();
-}
-
-/// The input within zeros; `dims` becomes the padded shape.
-Value pad(ExpandContext &ctx, Value x, const Window &w,
-          SmallVector<Dim> &dims) {
-  bool none = true;
-  SmallVector<Dim> from = dims;
-  SmallVector<OpFoldResult> offsets = zeros(ctx, dims.size());
-  for (size_t i = 0; i < w.before.size(); ++i) {
-    none &= w.before[i].isConst(0) && w.after[i].isConst(0);
-    offsets[i + 2] = ctx.size(w.before[i]);
-    dims[i + 2] = addDims(ctx.dims, addDims(ctx.dims, dims[i + 2], w.before[i]),
-                          w.after[i]);
-  }
-  if (none)
-    return x;
-  Type element = cast<RankedTensorType>(x.getType()).getElementType();
-  Value whole = ctx.filled(dims, scalarAttr(element, 0));
-  return insert(ctx, x, whole, offsets, from);
 }
 
 /// Channels split into groups, where there is more than one.
@@ -204,28 +119,23 @@ Value finish(ExpandContext &ctx, Value y, Type stored) {
   AffineMap identity = ctx.b.getMultiDimIdentityMap(out.rank());
   AffineMap feature =
       AffineMap::get(out.rank(), 0, {getAffineDimExpr(1, ctx.b.getContext())});
-  return generic(ctx, {y, input(ctx, 2)}, {identity, feature, identity},
-                 ctx.empty(out), [&](OpBuilder &b, Location loc, ValueRange a) {
-                   Value v =
-                       arith::AddFOp::create(b, loc, a[0], widen(b, loc, a[1]));
-                   return narrow(b, loc, v, stored);
-                 });
+  return generic(
+      ctx, {y, input(ctx, 2)}, {identity, feature, identity}, ctx.empty(out),
+      [&](OpBuilder &b, Location loc, ValueRange a) -> Value {
+        if (isa<IntegerType>(a[0].getType()))
+          return arith::AddIOp::create(b, loc, a[0], a[1]);
+        Value v = arith::AddFOp::create(b, loc, a[0], widen(b, loc, a[1]));
+        return narrow(b, loc, v, stored);
+      });
 }
 
 LogicalResult expandConv(ExpandContext &ctx) {
   const ValueInfo &out = ctx.outInfo(0);
   Window w;
-  w.group = ctx.intAttr("group", 1);
   auto in = [&](unsigned i) -> const ValueInfo & { return ctx.inInfo(i); };
   if (failed(windowOf(ctx, ctx.dims, in, w)))
     return failure();
-  for (Dim d : w.out)
-    if (!isNonNegative(d))
-      check(ctx,
-            arith::CmpIOp::create(
-                ctx.b, ctx.loc, arith::CmpIPredicate::sge, ctx.index(d),
-                arith::ConstantIndexOp::create(ctx.b, ctx.loc, 0)),
-            "the input must not be smaller than the kernel");
+  checkWindows(ctx, w);
   SmallVector<Dim> xDims = ctx.inInfo(0).dims, kDims = ctx.inInfo(1).dims,
                    yDims = out.dims;
   Dim channels = channelsOf(ctx.dims, xDims[1], kDims[1], w.group);
@@ -234,7 +144,7 @@ LogicalResult expandConv(ExpandContext &ctx) {
   xDims[1] = channels;
   Type stored = ExpandContext::converted(out.elementType);
   Value x = castTo(ctx, input(ctx, 0), tensorType(xDims, stored));
-  x = pad(ctx, x, w, xDims);
+  x = padWindow(ctx, x, w, xDims, scalarAttr(stored, 0));
   x = splitGroups(ctx, x, xDims, 1, w.group);
   Value k = splitGroups(ctx, input(ctx, 1), kDims, 0, w.group);
   SmallVector<Dim> split = yDims;
@@ -248,11 +158,208 @@ LogicalResult expandConv(ExpandContext &ctx) {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// ConvTranspose
+//===----------------------------------------------------------------------===//
+
+/// Padding, before and after, and sizes of what a ConvTranspose makes.
+LogicalResult transposedWindow(NodeView &node, DimContext &c, InfoFn in,
+                               Window &w) {
+  ArrayRef<Dim> x = in(0).dims, k = in(1).dims;
+  size_t n = x.size() - 2;
+  w.group = node.intAttr("group", 1);
+  FailureOr<StringRef> mode = autoPad(node);
+  SmallVector<int64_t> pads, more, shape;
+  if (failed(mode) || failed(windowShape(node, n, k.drop_front(2), w)) ||
+      failed(listAttr(node, "pads", 2 * n, 0, 0, pads)) ||
+      failed(listAttr(node, "output_padding", n, 0, 0, more)))
+    return failure();
+  bool asked = node.hasAttr("output_shape");
+  if (asked && node.intsAttr("output_shape").value_or(shape).size() == n + 2)
+    return node.unsupported("output_shape with batch and channels");
+  if (asked && failed(listAttr(node, "output_shape", n, 0, 0, shape)))
+    return failure();
+  for (size_t i = 0; i < n; ++i) {
+    Dim stride = c.constant(w.strides[i]), one = c.constant(1);
+    Dim all = addDims(c, mulDims(c, subDims(c, x[i + 2], one), stride),
+                      c.constant(w.extent(i) + more[i]));
+    Dim before = c.constant(pads[i]), after = c.constant(pads[n + i]), out;
+    if (asked || mode->starts_with("SAME")) {
+      out = asked ? c.constant(shape[i]) : mulDims(c, x[i + 2], stride);
+      Dim total = subDims(c, all, out);
+      if (total && total.isConst() && total.value() < 0)
+        total = c.constant(0);
+      Dim half = total ? c.floorDiv(total, c.constant(2)) : Dim();
+      Dim rest = subDims(c, total, half);
+      before = *mode == "SAME_UPPER" ? half : rest;
+      after = *mode == "SAME_UPPER" ? rest : half;
+    } else {
+      if (*mode == "VALID")
+        before = after = c.constant(0);
+      out = subDims(c, subDims(c, all, before), after);
+    }
+    w.before.push_back(before);
+    w.after.push_back(after);
+    w.out.push_back(out);
+  }
+  return success();
+}
+
+LogicalResult inferConvTranspose(InferContext &ctx) {
+  const ValueInfo &x = ctx.in(0), &k = ctx.in(1);
+  if (failed(requireType(ctx, 0, isFloat, "a float tensor")) ||
+      failed(sameElementType(ctx, 0, 1)))
+    return failure();
+  if (x.rank() < 3 || x.rank() != k.rank())
+    return ctx.error("the input and the kernel must have one rank of at least "
+                     "3; found " +
+                     x.str() + " and " + k.str());
+  int64_t group = ctx.intAttr("group", 1);
+  Dim channels = x.dims[1].isConst() ? x.dims[1] : k.dims[0];
+  if (group < 1 || !perGroup(ctx.dims, channels, group) ||
+      (channels != k.dims[0] && channels.isConst() && k.dims[0].isConst()))
+    return ctx.error("group = " + Twine(group) + " does not fit the input " +
+                     x.str() + " and the kernel " + k.str());
+  Dim features = mulDims(ctx.dims, k.dims[1], ctx.c(group));
+  if (ctx.hasInput(2) &&
+      (ctx.in(2).rank() != 1 || ctx.in(2).elementType != x.elementType ||
+       (ctx.in(2).dims[0] != features && ctx.in(2).dims[0].isConst() &&
+        features.isConst())))
+    return ctx.error("the bias " + ctx.in(2).str() +
+                     " does not fit the kernel " + k.str());
+  Window w;
+  auto in = [&](unsigned i) -> const ValueInfo & { return ctx.in(i); };
+  if (failed(transposedWindow(ctx, ctx.dims, in, w)))
+    return failure();
+  ctx.out(0).elementType = x.elementType;
+  ctx.out(0).dims = {x.dims[0], features};
+  ctx.out(0).dims.append(w.out);
+  return success();
+}
+
+/// The input with zeros between its elements (strides) and around them, so that
+/// a window at each output reads what reaches it; `dims` becomes its shape.
+Value spread(ExpandContext &ctx, Value x, const Window &w,
+             SmallVector<Dim> &dims) {
+  DimContext &c = ctx.dims;
+  size_t rank = dims.size();
+  SmallVector<Dim> wide = dims, part = dims, whole = dims;
+  SmallVector<OpFoldResult> strides(rank, ctx.b.getIndexAttr(1));
+  SmallVector<OpFoldResult> from = zeros(ctx, rank), to = from;
+  Dim zero = c.constant(0), one = c.constant(1);
+  for (size_t i = 0; i < w.out.size(); ++i) {
+    size_t d = i + 2;
+    wide[d] = maxDims(
+        c,
+        addDims(c,
+                mulDims(c, subDims(c, dims[d], one), c.constant(w.strides[i])),
+                one),
+        zero);
+    strides[d] = ctx.b.getIndexAttr(w.strides[i]);
+    // Where padding is more than the window reaches, elements are cut off.
+    Dim shift = subDims(c, c.constant(w.extent(i) - 1), w.before[i]);
+    Dim start = maxDims(c, subDims(c, zero, shift), zero);
+    Dim place = maxDims(c, shift, zero);
+    whole[d] = addDims(c, w.out[i], c.constant(w.extent(i) - 1));
+    part[d] = maxDims(
+        c, minDims(c, subDims(c, wide[d], start), subDims(c, whole[d], place)),
+        zero);
+    from[d] = ctx.size(start);
+    to[d] = ctx.size(place);
+  }
+  TypedAttr none =
+      scalarAttr(cast<RankedTensorType>(x.getType()).getElementType(), 0);
+  if (wide != dims)
+    x = tensor::InsertSliceOp::create(ctx.b, ctx.loc, x, ctx.filled(wide, none),
+                                      zeros(ctx, rank), sizesOf(ctx, dims),
+                                      strides);
+  if (part != wide)
+    x = slice(ctx, x, from, part, {});
+  if (part != whole)
+    x = insert(ctx, x, ctx.filled(whole, none), to, part);
+  dims = whole;
+  return x;
+}
+
+/// Maps over (n, [group], feature, out..., channel, kernel...); the kernel is
+/// read backwards.
+SmallVector<AffineMap> transposedMaps(MLIRContext *context, const Window &w) {
+  unsigned next = 0, n = w.out.size();
+  auto dim = [&](unsigned count) {
+    SmallVector<AffineExpr> exprs;
+    for (unsigned i = 0; i < count; ++i)
+      exprs.push_back(getAffineDimExpr(next++, context));
+    return exprs;
+  };
+  auto batch = dim(1), group = dim(w.group > 1), feature = dim(1), out = dim(n),
+       channel = dim(1), kernel = dim(n);
+  SmallVector<AffineExpr> x = batch, k = group, y = batch;
+  llvm::append_range(x, group);
+  llvm::append_range(x, channel);
+  llvm::append_range(k, channel);
+  llvm::append_range(k, feature);
+  llvm::append_range(y, group);
+  llvm::append_range(y, feature);
+  llvm::append_range(y, out);
+  for (unsigned i = 0; i < n; ++i) {
+    x.push_back(out[i] + kernel[i] * w.dilations[i]);
+    k.push_back(kernel[i]);
+  }
+  auto map = [&](ArrayRef<AffineExpr> e) {
+    return AffineMap::get(next, 0, e, context);
+  };
+  return {map(x), map(k), map(y)};
+}
+
+/// The kernel with every window dimension backwards.
+Value flipped(ExpandContext &ctx, const Window &w) {
+  const ValueInfo &k = ctx.inInfo(1);
+  Value kernel = input(ctx, 1);
+  return generate(ctx, k, [&](OpBuilder &b, Location loc, ValueRange at) {
+    SmallVector<Value> place(at);
+    for (size_t i = 0; i < w.kernel.size(); ++i)
+      place[i + 2] = arith::SubIOp::create(
+          b, loc, arith::ConstantIndexOp::create(b, loc, w.kernel[i] - 1),
+          at[i + 2]);
+    return tensor::ExtractOp::create(b, loc, kernel, place);
+  });
+}
+
+LogicalResult expandConvTranspose(ExpandContext &ctx) {
+  const ValueInfo &out = ctx.outInfo(0);
+  Window w;
+  auto in = [&](unsigned i) -> const ValueInfo & { return ctx.inInfo(i); };
+  if (failed(transposedWindow(ctx, ctx.dims, in, w)))
+    return failure();
+  checkWindows(ctx, w);
+  SmallVector<Dim> xDims = ctx.inInfo(0).dims, kDims = ctx.inInfo(1).dims,
+                   yDims = out.dims;
+  if (xDims[1] != kDims[0]) {
+    ctx.checkEqual(xDims[1], kDims[0], "the channels");
+    xDims[1] = kDims[0];
+  }
+  Type stored = ExpandContext::converted(out.elementType);
+  Value x = castTo(ctx, input(ctx, 0), tensorType(xDims, stored));
+  x = spread(ctx, x, w, xDims);
+  x = splitGroups(ctx, x, xDims, 1, w.group);
+  Value k = splitGroups(ctx, flipped(ctx, w), kDims, 0, w.group);
+  SmallVector<Dim> split = yDims;
+  if (w.group > 1) {
+    split[1] = ctx.inInfo(1).dims[1];
+    split.insert(split.begin() + 1, ctx.dims.constant(w.group));
+  }
+  Value y = contract(ctx, x, k, transposedMaps(ctx.b.getContext(), w), split,
+                     computeType(out.elementType));
+  give(ctx, 0, finish(ctx, reshape(ctx, y, split, yDims), stored));
+  return success();
+}
+
 } // namespace
 
 void addConvolutionOps(std::vector<OpEntry> &t) {
+  t.push_back(entry<inferConv, expandConv>("Conv", 2, 3));
   t.push_back(
-      {"Conv", 13, 28, 2, 3, checked<inferConv>, orKnown<expandConv>, ""});
+      entry<inferConvTranspose, expandConvTranspose>("ConvTranspose", 2, 3));
 }
 
 } // namespace lnn::onnx

@@ -260,8 +260,7 @@ LogicalResult expandEinsum(ExpandContext &ctx) {
 } // namespace
 
 void addEinsumOp(std::vector<OpEntry> &t) {
-  t.push_back({"Einsum", 13, 28, 1, 64, checked<inferEinsum>,
-               orKnown<expandEinsum>, ""});
+  t.push_back(entry<inferEinsum, expandEinsum>("Einsum", 1, 64, 12));
 }
 
 } // namespace lnn::onnx

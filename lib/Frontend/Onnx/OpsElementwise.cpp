@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "OpHelpers.h"
 
+#include "llvm/ADT/StringSwitch.h"
+
 #include <numbers>
 
 using namespace mlir;
@@ -128,18 +130,24 @@ LogicalResult inferSame(InferContext &ctx) {
   return success();
 }
 
+void foldFloats(InferContext &ctx);
+
 LogicalResult inferFloat(InferContext &ctx) {
-  if (failed(requireType(ctx, 0, isFloat, "a float tensor")))
+  if (failed(requireType(ctx, 0, isFloat, "a float tensor")) ||
+      failed(inferSame(ctx)))
     return failure();
-  return inferSame(ctx);
+  foldFloats(ctx);
+  return success();
 }
 
 bool isNumber(Type type) { return isFloat(type) || isInt(type); }
 
 LogicalResult inferNumber(InferContext &ctx) {
-  if (failed(requireType(ctx, 0, isNumber, "a tensor of numbers")))
+  if (failed(requireType(ctx, 0, isNumber, "a tensor of numbers")) ||
+      failed(inferSame(ctx)))
     return failure();
-  return inferSame(ctx);
+  foldFloats(ctx);
+  return success();
 }
 
 /// The broadcast shape of all inputs, which are of one element type.
@@ -148,6 +156,11 @@ LogicalResult broadcastAll(InferContext &ctx, unsigned first = 0) {
   for (unsigned i = 1; i < ctx.numInputs(); ++i) {
     if (!ctx.hasInput(i))
       return ctx.error("input " + Twine(i) + " is missing");
+    // Before opset 7 a smaller operand could be placed at an axis.
+    int64_t last = ctx.in(0).rank() - ctx.in(i).rank();
+    if (ctx.opset() < 7 && ctx.intAttr("axis", last) != last)
+      return ctx.unsupported("an operand broadcast at an axis that is not the "
+                             "last: convert the model to opset 7 or later");
     if (i > first && failed(sameElementType(ctx, first, i)))
       return failure();
     FailureOr<SmallVector<Dim>> both = ctx.broadcast(dims, ctx.in(i).dims);
@@ -180,6 +193,50 @@ void propagate(InferContext &ctx, DimFn fn) {
     result.push_back(fn(ctx.dims, x));
   }
   setData(ctx.out(0), std::move(result));
+}
+
+using FloatFn = double (*)(ArrayRef<double>);
+
+/// What sizes are computed with, on the way through floats.
+FloatFn floatFunction(StringRef type) {
+  return llvm::StringSwitch<FloatFn>(type)
+      .Case("Add", [](ArrayRef<double> x) { return x[0] + x[1]; })
+      .Case("Sub", [](ArrayRef<double> x) { return x[0] - x[1]; })
+      .Case("Mul", [](ArrayRef<double> x) { return x[0] * x[1]; })
+      .Case("Div", [](ArrayRef<double> x) { return x[0] / x[1]; })
+      .Case("Neg", [](ArrayRef<double> x) { return -x[0]; })
+      .Case("Floor", [](ArrayRef<double> x) { return std::floor(x[0]); })
+      .Case("Ceil", [](ArrayRef<double> x) { return std::ceil(x[0]); })
+      .Case("Sqrt", [](ArrayRef<double> x) { return std::sqrt(x[0]); })
+      .Case("Relu", [](ArrayRef<double> x) { return x[0] > 0 ? x[0] : 0; })
+      .Case("Reciprocal", [](ArrayRef<double> x) { return 1 / x[0]; })
+      .Default(nullptr);
+}
+
+/// Computes small float constants. f32 results are those of doubles, rounded,
+/// which for these functions is the same.
+void foldFloats(InferContext &ctx) {
+  FloatFn fn = floatFunction(ctx.type());
+  if (!fn || !isFloat(ctx.out(0).elementType) ||
+      ctx.out(0).elementType.getIntOrFloatBitWidth() < 32)
+    return;
+  size_t count = 1;
+  SmallVector<SmallVector<double>> inputs;
+  for (unsigned i = 0; i < ctx.numInputs(); ++i) {
+    auto values = knownFloats(ctx.in(i));
+    if (!values || values->empty() || ctx.in(i).rank() > 1)
+      return;
+    count = std::max(count, values->size());
+    inputs.push_back(*values);
+  }
+  SmallVector<double> result;
+  for (size_t n = 0; n < count; ++n) {
+    SmallVector<double> x;
+    for (ArrayRef<double> values : inputs)
+      x.push_back(values[values.size() == 1 ? 0 : n]);
+    result.push_back(fn(x));
+  }
+  setFloats(ctx.out(0), result);
 }
 
 Dim boolDim(DimContext &dims, bool value) { return dims.constant(value); }
@@ -264,6 +321,7 @@ template <DimFn fn> LogicalResult inferArith(InferContext &ctx) {
       failed(broadcastAll(ctx)))
     return failure();
   propagate(ctx, fn);
+  foldFloats(ctx);
   return success();
 }
 
@@ -351,7 +409,19 @@ Value floatRemainder(Scalars &s, Value l, Value r) {
   Value back =
       s.select(s.lt(l, s.c(0)), s.sub(rem, magnitude), s.add(rem, magnitude));
   rem = s.select(other, back, rem);
-  return s.make<math::CopySignOp>(rem, l);
+  // 0 times an infinite divisor is not 0: what is finite stays.
+  Value inf = s.attr(highest(s.type, false));
+  Value stays = s.make<arith::AndIOp>(s.eq(magnitude, inf),
+                                      s.lt(s.make<math::AbsFOp>(l), inf));
+  return s.make<math::CopySignOp>(s.select(stays, l, rem), l);
+}
+
+/// As Python: the remainder has the divisor's sign, zeros too.
+Value floorRemainder(Scalars &s, Value l, Value r) {
+  Value rem = floatRemainder(s, l, r), zero = s.c(0);
+  Value differ = s.make<arith::XOrIOp>(s.lt(rem, zero), s.lt(r, zero));
+  Value moved = s.select(differ, s.add(rem, r), rem);
+  return s.select(s.eq(rem, zero), s.make<math::CopySignOp>(zero, r), moved);
 }
 
 LogicalResult expandMod(ExpandContext &ctx) {
@@ -359,7 +429,7 @@ LogicalResult expandMod(ExpandContext &ctx) {
   return mapAll(ctx, [&](Scalars &s) -> Value {
     Value l = s.x[0], r = s.x[1];
     if (s.isFloating())
-      return floatRemainder(s, l, r);
+      return fmod ? floatRemainder(s, l, r) : floorRemainder(s, l, r);
     Value rem = s.sub(l, s.mul(divideIntegers(s, l, r), r));
     rem = s.select(s.eq(r, s.c(0)), s.c(0), rem);
     if (fmod || s.isZext())
@@ -369,14 +439,6 @@ LogicalResult expandMod(ExpandContext &ctx) {
     Value adjust = s.make<arith::AndIOp>(differ, s.ne(rem, s.c(0)));
     return s.select(adjust, s.add(rem, r), rem);
   });
-}
-
-LogicalResult inferMod(InferContext &ctx) {
-  if (failed(inferArith<dimMod>(ctx)))
-    return failure();
-  if (isFloat(ctx.in(0).elementType) && ctx.intAttr("fmod", 0) == 0)
-    return ctx.error("float operands need fmod = 1");
-  return success();
 }
 
 Value mapNeg(Scalars &s) {
@@ -640,6 +702,8 @@ LogicalResult inferClip(InferContext &ctx) {
   for (unsigned i = 1; i < ctx.numInputs() && i < 3; ++i) {
     if (!ctx.hasInput(i))
       continue;
+    if (ctx.opset() < 11)
+      return ctx.error("before opset 11, min and max are attributes");
     if (failed(sameElementType(ctx, 0, i)))
       return failure();
     bool one = llvm::all_of(ctx.in(i).dims, [](Dim d) { return d.isConst(1); });
@@ -649,7 +713,18 @@ LogicalResult inferClip(InferContext &ctx) {
   }
   return success();
 }
+/// Before opset 11 the bounds are attributes.
+LogicalResult expandClipByAttributes(ExpandContext &ctx) {
+  return mapAll(ctx, [&](Scalars &s) {
+    Value x = s.x[0];
+    if (ctx.hasAttr("min"))
+      x = s.max(x, s.c(ctx.floatAttr("min", 0)));
+    return ctx.hasAttr("max") ? s.min(x, s.c(ctx.floatAttr("max", 0))) : x;
+  });
+}
 LogicalResult expandClip(ExpandContext &ctx) {
+  if (ctx.opset() < 11)
+    return expandClipByAttributes(ctx);
   // A bound of shape (1, 1) must not add to the result's rank.
   bool hasMin = ctx.hasInput(1);
   SmallVector<Value> inputs = {input(ctx, 0)};
@@ -732,19 +807,22 @@ LogicalResult inferBitShift(InferContext &ctx) {
   if (direction != "LEFT" && direction != "RIGHT")
     return ctx.error("direction must be \"LEFT\" or \"RIGHT\"; found \"" +
                      direction + "\"");
-  if (!ctx.in(0).elementType.isUnsignedInteger())
-    return ctx.error("input 0 must be an unsigned integer tensor");
   return inferBits(ctx);
 }
 LogicalResult expandBitShift(ExpandContext &ctx) {
   bool left = ctx.strAttr("direction", "") == "LEFT";
   return mapAll(ctx, [&](Scalars &s) {
-    // A shift by the width or more is poison in arith, 0 in ONNX.
-    Value fits = s.lt(s.x[1], s.c(s.width()));
+    // A shift by the width or more, or by less than 0, is poison in arith; in
+    // ONNX only the sign is left.
+    Value fits = s.make<arith::CmpIOp>(arith::CmpIPredicate::ult, s.x[1],
+                                       s.c(s.width()));
     Value by = s.select(fits, s.x[1], s.c(0));
-    Value v = left ? s.make<arith::ShLIOp>(s.x[0], by)
-                   : s.make<arith::ShRUIOp>(s.x[0], by);
-    return s.select(fits, v, s.c(0));
+    if (left)
+      return s.select(fits, s.make<arith::ShLIOp>(s.x[0], by), s.c(0));
+    if (s.isZext())
+      return s.select(fits, s.make<arith::ShRUIOp>(s.x[0], by), s.c(0));
+    Value most = s.select(fits, by, s.c(s.width() - 1));
+    return s.make<arith::ShRSIOp>(s.x[0], most);
   });
 }
 
@@ -819,8 +897,9 @@ Value castScalar(Scalars &s, Type to) {
       return s.make<arith::SIToFPOp>(wide, x);
     return s.make<arith::ExtUIOp>(wide, s.truth(s.x[0]));
   }
+  // From f64 to a half at once, so that it is rounded once.
   if (s.isFloating() && isa<FloatType>(wide))
-    return narrow(s.b, s.loc, x, wide);
+    return narrow(s.b, s.loc, x, s.type.isF64() ? to : wide);
   if (s.isFloating())
     return saturate(s.b, s.loc, x, wide, isUnsigned(to));
   if (isa<FloatType>(wide))
@@ -835,49 +914,24 @@ Value castScalar(Scalars &s, Type to) {
                     : s.make<arith::ExtSIOp>(wide, x);
 }
 
-/// ONNX's TensorProto.DataType as an element type, or null.
-Type typeOfEnum(MLIRContext *context, int64_t value) {
-  auto integer = [&](unsigned width, bool isUnsigned) -> Type {
-    return IntegerType::get(context, width,
-                            isUnsigned ? IntegerType::Unsigned
-                                       : IntegerType::Signless);
-  };
-  switch (value) {
-  case 1:
-    return Float32Type::get(context);
-  case 2:
-    return integer(8, true);
-  case 3:
-    return integer(8, false);
-  case 4:
-    return integer(16, true);
-  case 5:
-    return integer(16, false);
-  case 6:
-    return integer(32, false);
-  case 7:
-    return integer(64, false);
-  case 9:
-    return integer(1, false);
-  case 10:
-    return Float16Type::get(context);
-  case 11:
-    return Float64Type::get(context);
-  case 12:
-    return integer(32, true);
-  case 13:
-    return integer(64, true);
-  case 16:
-    return BFloat16Type::get(context);
-  default:
-    return {};
-  }
-}
-
-/// Contents survive a cast between integer types that hold them.
+/// Contents survive a cast between integer types that hold them, and between
+/// small floats and integers.
 void castData(InferContext &ctx) {
   const SmallVector<Dim> *data = dataOf(ctx, 0);
-  if (!data)
+  auto floats = knownFloats(ctx.in(0));
+  if (floats && isFloat(ctx.out(0).elementType))
+    setFloats(ctx.out(0), *floats);
+  if (floats && !data && isa<IntegerType>(ctx.out(0).elementType)) {
+    SmallVector<Dim> result;
+    for (double v : *floats) {
+      if (!(std::abs(v) < 1e15))
+        return;
+      bool toBool = isBool(ctx.out(0).elementType);
+      result.push_back(ctx.c(toBool ? v != 0 : std::trunc(v)));
+    }
+    setData(ctx.out(0), std::move(result));
+  }
+  if (!data || isFloat(ctx.out(0).elementType))
     return;
   SmallVector<Dim> result;
   for (Dim d : *data) {
@@ -928,6 +982,45 @@ LogicalResult expandCast(ExpandContext &ctx) {
 }
 
 //===----------------------------------------------------------------------===//
+// BitCast
+//===----------------------------------------------------------------------===//
+
+LogicalResult inferBitCast(InferContext &ctx) {
+  int64_t to = ctx.intAttr("to", 0);
+  Type type = typeOfEnum(ctx.op.getContext(), to), from = ctx.in(0).elementType;
+  if (!type)
+    return ctx.unsupported("a cast to ONNX data type " + Twine(to));
+  auto width = [](Type t) {
+    return ExpandContext::converted(t).getIntOrFloatBitWidth();
+  };
+  if (width(type) != width(from))
+    return ctx.error("the types must be of one width");
+  if (failed(inferSame(ctx)))
+    return failure();
+  ctx.out(0).elementType = type;
+  return success();
+}
+LogicalResult expandBitCast(ExpandContext &ctx) {
+  Type from = ctx.inInfo(0).elementType, to = ctx.outInfo(0).elementType;
+  Type outType = ExpandContext::converted(to);
+  Value out = ctx.elementwise(
+      input(ctx, 0), {&ctx.inInfo(0)}, ctx.outInfo(0),
+      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+        if (isBool(to) && !isBool(from)) {
+          Value zero = integer(b, loc, args[0].getType(), 0);
+          Value on = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne,
+                                           args[0], zero);
+          return arith::ExtUIOp::create(b, loc, outType, on);
+        }
+        if (args[0].getType() == outType)
+          return args[0];
+        return arith::BitcastOp::create(b, loc, outType, args[0]);
+      });
+  give(ctx, 0, out);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Identity, Dropout, Trilu
 //===----------------------------------------------------------------------===//
 
@@ -943,23 +1036,28 @@ LogicalResult expandIdentity(ExpandContext &ctx) {
 LogicalResult inferDropout(InferContext &ctx) {
   if (ctx.hasInput(2)) {
     auto training = knownIntegers(ctx.in(2));
-    if (!training || training->size() != 1 || (*training)[0] != 0)
+    auto ratio = ctx.hasInput(1) ? knownFloats(ctx.in(1)) : std::nullopt;
+    bool none = ratio && ratio->size() == 1 && (*ratio)[0] == 0;
+    bool off = training && training->size() == 1 && (*training)[0] == 0;
+    if (!off && !none)
       return ctx.unsupported(
           "training_mode must be known to be false: export for inference");
   }
   ctx.out(0) = ctx.in(0);
-  if (ctx.hasOutput(1)) {
-    ctx.out(1).elementType = IntegerType::get(ctx.op.getContext(), 1);
+  if (ctx.numOutputs() > 1 && ctx.hasOutput(1)) {
+    ctx.out(1).elementType = ctx.opset() < 10
+                                 ? ctx.in(0).elementType
+                                 : IntegerType::get(ctx.op.getContext(), 1);
     ctx.out(1).dims = ctx.in(0).dims;
   }
   return success();
 }
 LogicalResult expandDropout(ExpandContext &ctx) {
   give(ctx, 0, input(ctx, 0));
-  if (ctx.hasOutput(1))
-    give(ctx, 1,
-         ctx.filled(ctx.outInfo(1).dims,
-                    ctx.b.getIntegerAttr(ctx.b.getI8Type(), 1)));
+  if (ctx.numOutputs() > 1 && ctx.hasOutput(1)) {
+    Type type = ExpandContext::converted(ctx.outInfo(1).elementType);
+    give(ctx, 1, ctx.filled(ctx.outInfo(1).dims, scalarAttr(type, 1)));
+  }
   return success();
 }
 
@@ -1012,17 +1110,14 @@ LogicalResult inferCelu(InferContext &ctx) {
   return inferFloat(ctx);
 }
 
-constexpr int64_t kFirst = 13, kLast = 28;
-
 template <LogicalResult (*infer)(InferContext &),
           LogicalResult (*expand)(ExpandContext &)>
 OpEntry row(StringRef name, unsigned minInputs, unsigned maxInputs,
-            int64_t since = kFirst) {
-  return {name,      since,          kLast,           minInputs,
-          maxInputs, checked<infer>, orKnown<expand>, ""};
+            int64_t since = kFirstOpset) {
+  return entry<infer, expand>(name, minInputs, maxInputs, since);
 }
 template <ScalarFn fn>
-OpEntry floatRow(StringRef name, int64_t since = kFirst) {
+OpEntry floatRow(StringRef name, int64_t since = kFirstOpset) {
   return row<inferFloat, expandMap<fn>>(name, 1, 1, since);
 }
 
@@ -1097,7 +1192,7 @@ void addElementwiseOps(std::vector<OpEntry> &t) {
   t.push_back(row<inferArith<dimSub>, expandMap<mapSub>>("Sub", 2, 2));
   t.push_back(row<inferArith<dimMul>, expandMap<mapMul>>("Mul", 2, 2));
   t.push_back(row<inferArith<dimDiv>, expandMap<mapDiv>>("Div", 2, 2));
-  t.push_back(row<inferMod, expandMod>("Mod", 2, 2));
+  t.push_back(row<inferArith<dimMod>, expandMod>("Mod", 2, 2));
   t.push_back(row<inferPow, expandPow>("Pow", 2, 2));
   t.push_back(row<inferNeg, expandMap<mapNeg>>("Neg", 1, 1));
   t.push_back(row<inferNumber, expandMap<mapAbs>>("Abs", 1, 1));
@@ -1110,6 +1205,7 @@ void addElementwiseOps(std::vector<OpEntry> &t) {
   t.push_back(row<inferClip, expandClip>("Clip", 1, 3));
   t.push_back(row<inferCast, expandCast>("Cast", 1, 1));
   t.push_back(row<inferCastLike, expandCast>("CastLike", 2, 2, 15));
+  t.push_back(row<inferBitCast, expandBitCast>("BitCast", 1, 1, 26));
   t.push_back(row<inferIdentity, expandIdentity>("Identity", 1, 1));
   t.push_back(row<inferDropout, expandDropout>("Dropout", 1, 3));
   t.push_back(row<inferTrilu, expandTrilu>("Trilu", 1, 2, 14));

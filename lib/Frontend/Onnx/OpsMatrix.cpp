@@ -216,8 +216,7 @@ LogicalResult expandGemm(ExpandContext &ctx) {
 template <LogicalResult (*infer)(InferContext &),
           LogicalResult (*expand)(ExpandContext &)>
 OpEntry row(StringRef name, unsigned minInputs, unsigned maxInputs) {
-  return {name, 13, 28, minInputs, maxInputs, checked<infer>, orKnown<expand>,
-          ""};
+  return entry<infer, expand>(name, minInputs, maxInputs);
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 // then the squares of what differs from it.
 //
 //===----------------------------------------------------------------------===//
+#include "OpCompose.h"
 #include "OpReductionHelpers.h"
 
 using namespace mlir;
@@ -15,9 +16,24 @@ namespace {
 // Softmax, LogSoftmax
 //===----------------------------------------------------------------------===//
 
+/// Before opset 13 everything from the axis on is one dimension.
+int64_t defaultAxis(const NodeView &node) { return node.opset() < 13 ? 1 : -1; }
+
+/// The dimensions that are normalized together.
+Mask softmaxMask(const NodeView &node, int64_t rank) {
+  int64_t axis = node.intAttr("axis", defaultAxis(node));
+  axis = axis < 0 ? axis + rank : axis;
+  Mask mask(rank, false);
+  for (int64_t d = axis; d < rank; ++d)
+    mask[d] = d == axis || node.opset() < 13;
+  return mask;
+}
+
 LogicalResult inferSoftmax(InferContext &ctx) {
+  int64_t axis = ctx.intAttr("axis", defaultAxis(ctx)), rank = ctx.in(0).rank();
+  bool whole = ctx.opset() < 13 && axis == rank; // each element on its own
   if (failed(requireType(ctx, 0, isFloat, "a float tensor")) ||
-      failed(ctx.normalizeAxis(ctx.intAttr("axis", -1), ctx.in(0).rank())))
+      (!whole && failed(ctx.normalizeAxis(axis, rank))))
     return failure();
   ctx.out(0).elementType = ctx.in(0).elementType;
   ctx.out(0).dims = ctx.in(0).dims;
@@ -27,9 +43,7 @@ LogicalResult inferSoftmax(InferContext &ctx) {
 LogicalResult expandSoftmax(ExpandContext &ctx) {
   const ValueInfo &in = ctx.inInfo(0);
   bool log = ctx.type() == "LogSoftmax";
-  int64_t axis = ctx.intAttr("axis", -1);
-  Mask mask(in.rank(), false);
-  mask[axis < 0 ? axis + in.rank() : axis] = true;
+  Mask mask = softmaxMask(ctx, in.rank());
   Type type = computeType(in.elementType);
   Type stored = ExpandContext::converted(in.elementType);
   AffineMap all = ctx.b.getMultiDimIdentityMap(in.rank());
@@ -245,20 +259,49 @@ LogicalResult inferChannelNorm(InferContext &ctx) {
   return success();
 }
 
+/// With the batch's own statistics, which the running ones follow.
+LogicalResult trainBatchNorm(Composer &g) {
+  Value x = g.in(0);
+  SmallVector<int64_t> others;
+  for (int64_t d = 0; d < g.rank(x); ++d)
+    if (d != 1)
+      others.push_back(d);
+  Value mean = g.reduce("ReduceMean", x, others);
+  Value centered = g.sub(x, mean);
+  Value variance = g.reduce("ReduceMean", g.mul(centered, centered), others);
+  Value flatMean = g.node("Squeeze", {mean, g.integers(others)});
+  Value flatVariance = g.node("Squeeze", {variance, g.integers(others)});
+  Value y = g.node("BatchNormalization",
+                   {x, g.in(1), g.in(2), flatMean, flatVariance},
+                   {g.attr("epsilon", g.floatAttr("epsilon", 1e-5))});
+  g.give(0, y);
+  double momentum = g.floatAttr("momentum", 0.9);
+  auto follow = [&](unsigned i, Value now) {
+    Type type = g.type(g.in(i));
+    return g.add(g.mul(g.in(i), g.number(momentum, type)),
+                 g.mul(g.cast(now, type), g.number(1 - momentum, type)));
+  };
+  g.give(1, follow(3, flatMean));
+  g.give(2, follow(4, flatVariance));
+  return success();
+}
+
 LogicalResult inferBatchNorm(InferContext &ctx) {
-  if (failed(inferChannelNorm(ctx)))
+  if (failed(inferChannelNorm(ctx)) ||
+      failed(requireVectors(ctx, 1, ctx.in(0).dims[1])))
     return failure();
+  if (ctx.intAttr("training_mode", 0) != 0)
+    return inferComposed(ctx, trainBatchNorm);
   for (unsigned i = 1; i < ctx.numOutputs(); ++i)
     if (ctx.hasOutput(i))
-      return ctx.unsupported("training mode is not supported: export for "
+      return ctx.unsupported("training mode of opsets before 14: export for "
                              "inference");
-  if (ctx.intAttr("training_mode", 0) != 0)
-    return ctx.unsupported("training_mode = 1 is not supported: export for "
-                           "inference");
-  return requireVectors(ctx, 1, ctx.in(0).dims[1]);
+  return success();
 }
 
 LogicalResult expandBatchNorm(ExpandContext &ctx) {
+  if (ctx.intAttr("training_mode", 0) != 0)
+    return expandComposed(ctx, trainBatchNorm);
   const ValueInfo &in = ctx.inInfo(0);
   double epsilon = ctx.floatAttr("epsilon", 1e-5);
   Type type = computeType(in.elementType);
@@ -366,9 +409,8 @@ LogicalResult expandGroupNorm(ExpandContext &ctx) {
 template <LogicalResult (*infer)(InferContext &),
           LogicalResult (*expand)(ExpandContext &)>
 OpEntry row(StringRef name, unsigned minInputs, unsigned maxInputs,
-            int64_t since = 13) {
-  return {name,           since,           28, minInputs, maxInputs,
-          checked<infer>, orKnown<expand>, ""};
+            int64_t since = kFirstOpset) {
+  return entry<infer, expand>(name, minInputs, maxInputs, since);
 }
 
 } // namespace

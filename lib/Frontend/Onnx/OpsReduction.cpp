@@ -316,7 +316,7 @@ LogicalResult expandArg(ExpandContext &ctx) {
 }
 
 //===----------------------------------------------------------------------===//
-// CumSum
+// CumSum, CumProd
 //===----------------------------------------------------------------------===//
 
 LogicalResult inferCumSum(InferContext &ctx) {
@@ -332,7 +332,7 @@ LogicalResult inferCumSum(InferContext &ctx) {
   return success();
 }
 
-/// One pass along the axis with the running sums carried.
+/// One pass along the axis with the running sums (or products) carried.
 LogicalResult expandCumSum(ExpandContext &ctx) {
   const ValueInfo &in = ctx.inInfo(0);
   int64_t axis = (*knownIntegers(ctx.inInfo(1)))[0];
@@ -341,12 +341,13 @@ LogicalResult expandCumSum(ExpandContext &ctx) {
   bool reverse = ctx.intAttr("reverse", 0) != 0;
   Type type = computeType(in.elementType);
   Type stored = ExpandContext::converted(in.elementType);
-  Reducer r{ctx, "Sum", type, isUnsigned(in.elementType)};
+  bool product = ctx.type() == "CumProd";
+  Reducer r{ctx, product ? "Prod" : "Sum", type, isUnsigned(in.elementType)};
   SmallVector<Dim> part = in.dims;
   part[axis] = ctx.dims.constant(1);
   sizesOf(ctx, part); // computed outside of the loop
   Value x = input(ctx, 0);
-  Value sums = ctx.filled(part, scalarAttr(type, 0));
+  Value sums = ctx.filled(part, r.init());
   Value whole = ctx.filled(in.dims, scalarAttr(stored, 0));
   Value zero = arith::ConstantIndexOp::create(ctx.b, ctx.loc, 0);
   Value one = arith::ConstantIndexOp::create(ctx.b, ctx.loc, 1);
@@ -376,7 +377,7 @@ LogicalResult expandCumSum(ExpandContext &ctx) {
   Value next =
       generic(ctx, slice(ctx, x, place, part, {}), {identity, identity}, sums,
               [&](OpBuilder &b, Location loc, ValueRange a) {
-                return r.add(b, loc, a[1], widen(b, loc, a[0]));
+                return r.step(b, loc, widen(b, loc, a[0]), a[1]);
               });
   if (!exclusive)
     write(next);
@@ -390,17 +391,27 @@ LogicalResult expandCumSum(ExpandContext &ctx) {
 // TopK
 //===----------------------------------------------------------------------===//
 
+/// k, which is an attribute before opset 10.
+FailureOr<Dim> topCount(NodeView &node, DimContext &c, InfoFn in) {
+  if (node.opset() < 10)
+    return c.constant(node.intAttr("k", -1));
+  if (node.hasInput(1) && in(1).data && in(1).data->size() == 1)
+    return (*in(1).data)[0];
+  return node.unsupported("k (input 1) must be known from constants and the "
+                          "sizes of inputs");
+}
+
 LogicalResult inferTopK(InferContext &ctx) {
   const ValueInfo &in = ctx.in(0);
   FailureOr<int64_t> axis =
       ctx.normalizeAxis(ctx.intAttr("axis", -1), in.rank());
   if (failed(axis))
     return failure();
-  const SmallVector<Dim> *k = dataOf(ctx, 1);
-  if (!k || k->size() != 1)
-    return ctx.unsupported("k (input 1) must be known from constants and the "
-                           "sizes of inputs");
-  Dim have = in.dims[*axis], want = (*k)[0];
+  auto info = [&](unsigned i) -> const ValueInfo & { return ctx.in(i); };
+  FailureOr<Dim> k = topCount(ctx, ctx.dims, info);
+  if (failed(k))
+    return failure();
+  Dim have = in.dims[*axis], want = *k;
   if (want.isConst() &&
       (want.value() < 0 || (have.isConst() && want.value() > have.value())))
     return ctx.error("k is " + want.str() + " of " + have.str());
@@ -459,7 +470,8 @@ LogicalResult expandTopK(ExpandContext &ctx) {
   bool largest = ctx.intAttr("largest", 1) != 0;
   Reducer r{ctx, largest ? "Max" : "Min", computeType(in.elementType),
             isUnsigned(in.elementType)};
-  Dim k = (*ctx.inInfo(1).data)[0];
+  auto info = [&](unsigned i) -> const ValueInfo & { return ctx.inInfo(i); };
+  Dim k = *topCount(ctx, ctx.dims, info);
   if (!isLessOrEqual(ctx.dims, k, in.dims[axis]) || !isNonNegative(k)) {
     Value bound = ctx.index(in.dims[axis]);
     check(ctx,
@@ -517,9 +529,8 @@ LogicalResult expandTopK(ExpandContext &ctx) {
 template <LogicalResult (*infer)(InferContext &),
           LogicalResult (*expand)(ExpandContext &)>
 OpEntry row(StringRef name, unsigned minInputs, unsigned maxInputs,
-            int64_t since = 13) {
-  return {name,           since,           28, minInputs, maxInputs,
-          checked<infer>, orKnown<expand>, ""};
+            int64_t since = kFirstOpset) {
+  return entry<infer, expand>(name, minInputs, maxInputs, since);
 }
 
 } // namespace
@@ -533,7 +544,8 @@ void addReductionOps(std::vector<OpEntry> &t) {
   t.push_back(row<inferArg, expandArg>("ArgMax", 1, 1));
   t.push_back(row<inferArg, expandArg>("ArgMin", 1, 1));
   t.push_back(row<inferCumSum, expandCumSum>("CumSum", 2, 2));
-  t.push_back(row<inferTopK, expandTopK>("TopK", 2, 2));
+  t.push_back(row<inferCumSum, expandCumSum>("CumProd", 2, 2, 26));
+  t.push_back(row<inferTopK, expandTopK>("TopK", 1, 2));
   addNormalizationOps(t);
 }
 

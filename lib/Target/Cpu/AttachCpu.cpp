@@ -137,6 +137,13 @@ bool CpuTarget::hasAvx512() const {
          info->checkFeatures("+avx512f,+avx512vl,+avx512dq");
 }
 
+bool CpuTarget::convertsHalf() const {
+  std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(*this);
+  llvm::Triple parsed(triple);
+  return parsed.isAArch64() ||
+         (info && parsed.isX86() && info->checkFeatures("+f16c"));
+}
+
 std::string CpuTarget::required() const {
   static constexpr llvm::StringLiteral known[] = {
       "sse3",        "ssse3",      "sse4.1",       "sse4.2",

@@ -63,8 +63,9 @@ static void buildBufferStage(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createLnnForwardOutputsPass());
 }
 
-static void buildLoopStage(OpPassManager &pm, unsigned lanes, bool avx512) {
-  buildVectorPipeline(pm, lanes, avx512);
+static void buildLoopStage(OpPassManager &pm, unsigned lanes,
+                           const MathFeatures &features) {
+  buildVectorPipeline(pm, lanes, features);
   pm.addNestedPass<func::FuncOp>(createLnnPlanMemoryPass());
   pm.addPass(createLnnOutlineSizesPass());
   pm.addPass(createLnnMergeWeightsPass());
@@ -73,6 +74,7 @@ static void buildLoopStage(OpPassManager &pm, unsigned lanes, bool avx512) {
 
 static void buildLLVMStage(OpPassManager &pm) {
   pm.addPass(createConvertVectorToSCFPass());
+  pm.addPass(createLnnSplitSizesPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());
@@ -95,19 +97,19 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   attach.features = options.features;
   pm.addPass(createLnnAttachCpuPass(attach));
   unsigned lanes = options.lanes;
-  bool avx512 = false;
+  MathFeatures math;
   llvm::Expected<CpuTarget> target =
       CpuTarget::get(options.cpu, options.features);
   if (target) {
     lanes = lanes ? lanes : target->lanes();
-    avx512 = target->hasAvx512();
+    math = {target->hasAvx512(), target->convertsHalf()};
   } else {
     llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }
   lanes = std::max(lanes, 1u);
   buildTensorStage(pm, options.reroll, lanes);
   buildBufferStage(pm);
-  buildLoopStage(pm, lanes, avx512);
+  buildLoopStage(pm, lanes, math);
   buildLLVMStage(pm);
 }
 

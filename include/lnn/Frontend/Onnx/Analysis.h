@@ -27,13 +27,16 @@ public:
   const ValueInfo &info(mlir::Value value) const;
   /// The info of a constant of that type and content.
   ValueInfo infoOfConstant(mlir::ElementsAttr attr);
+  /// Infers one more node; says what a value is; drops it before it is erased.
+  mlir::LogicalResult inferOne(NodeOp node);
+  void setInfo(mlir::Value value, ValueInfo info);
+  void forget(mlir::Value value);
 
 private:
   friend class InferContextImpl;
   // Infer functions hold on to infos while they infer a body, which adds to the
   // map: each has a place of its own.
   llvm::DenseMap<mlir::Value, std::unique_ptr<ValueInfo>> infos;
-  void setInfo(mlir::Value value, ValueInfo info);
   llvm::DenseSet<mlir::Value> unknown; // results of what was not understood
   bool anyFailed = false;
   unsigned missing = 0; // nodes reported as not known

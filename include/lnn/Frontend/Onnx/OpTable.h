@@ -96,6 +96,11 @@ public:
   /// Info of any value already inferred (an outer value captured by a body, a
   /// body's own).
   virtual const ValueInfo &info(mlir::Value value) const = 0;
+  /// Infers a node that was made to explain this one.
+  virtual mlir::LogicalResult inferNode(NodeOp node) = 0;
+  /// Says what such a value is, and that it is about to be erased.
+  virtual void setInfo(mlir::Value value, ValueInfo info) = 0;
+  virtual void forget(mlir::Value value) = 0;
   Dim c(int64_t v) { return dims.constant(v); }
   /// The contents of input i as known integers, or failure with a message that
   /// says which input must be constant.
@@ -125,6 +130,15 @@ public:
   info(mlir::Value original) const = 0; ///< of a value of the onnx-level graph
   virtual mlir::Value in(unsigned i) const = 0; ///< null where omitted
   virtual void setResult(unsigned i, mlir::Value value) = 0;
+  /// Infers and expands a node that was made in this one's place.
+  virtual mlir::LogicalResult expandNode(NodeOp node) = 0;
+  /// The converted value of one of the onnx-level graph.
+  virtual mlir::Value valueOf(mlir::Value original) = 0;
+  /// Says what such a value is and becomes (null where it is converted when it
+  /// is used), and that it is about to be erased.
+  virtual void setInfo(mlir::Value original, ValueInfo info,
+                       mlir::Value converted) = 0;
+  virtual void forget(mlir::Value original) = 0;
   /// The size as attribute or as an index value. Sizes of arguments are
   /// computed once, at the function's entry.
   virtual mlir::OpFoldResult size(Dim dim) = 0;
@@ -191,6 +205,13 @@ void addControlFlowOps(
     std::vector<OpEntry> &table); // OpsControlFlow.cpp: If, Loop, Scan
 void addRecurrentOps(
     std::vector<OpEntry> &table); // OpsRecurrent.cpp: RNN, GRU, LSTM
+void addPoolingOps(std::vector<OpEntry> &table);      // OpsPooling.cpp
+void addResizeOps(std::vector<OpEntry> &table);       // OpsResize.cpp
+void addQuantizationOps(std::vector<OpEntry> &table); // OpsQuantization.cpp
+void addAttentionOps(std::vector<OpEntry> &table);    // OpsAttention.cpp
+void addSignalOps(std::vector<OpEntry> &table);       // OpsSignal.cpp
+void addDefinedOps(std::vector<OpEntry> &table);      // OpsDefined.cpp
+void addLossOps(std::vector<OpEntry> &table);         // OpsLoss.cpp
 
 } // namespace lnn::onnx
 #endif // LNN_FRONTEND_ONNX_OPTABLE_H
