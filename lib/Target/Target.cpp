@@ -22,6 +22,7 @@ class CpuTargetEntry : public Target {
     pipeline.cpu = options.cpu;
     pipeline.features = options.features;
     pipeline.reroll = options.reroll;
+    pipeline.raise = options.raise;
     buildCpuPipeline(pm, pipeline);
   }
 

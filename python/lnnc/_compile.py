@@ -23,6 +23,7 @@ def compile(
     features: str | Iterable[str] | None = None,
     base_dir: str | os.PathLike[str] | None = None,
     reroll: bool = True,
+    raise_cells: bool = True,
 ) -> Model:
     """Compiles a model to native code.
 
@@ -39,6 +40,8 @@ def compile(
         base_dir: the folder of external tensor data, for models that are not read from a file.
         reroll: turn what the exporter unrolled, time or solver steps, back into loops. It
             changes no result; compile time and size then don't depend on how many there are.
+        raise_cells: turn formulas that are a known cell's equations into the cell, whose code is
+            faster. Results differ by rounding.
 
     Raises:
         UnsupportedError: the model uses something that is not supported; the message lists all of
@@ -57,6 +60,7 @@ def compile(
         states=_states(states),
         emit="so",
         reroll=bool(reroll),
+        raise_cells=bool(raise_cells),
     )
     if kind:
         _raise(kind, diagnostics)

@@ -3,6 +3,7 @@
 #include "lnn/Conversion/Passes.h"
 #include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/Transforms/Passes.h"
+#include "lnn/Transforms/Raise/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
@@ -21,11 +22,17 @@ static void addCleanup(OpPassManager &pm) {
 }
 
 /// Everything down to upstream's dialects on tensors, @main alone.
-static void buildTensorStage(OpPassManager &pm, bool reroll, unsigned lanes) {
-  if (reroll)
+static void buildTensorStage(OpPassManager &pm,
+                             const CpuPipelineOptions &options,
+                             unsigned lanes) {
+  if (options.reroll)
     pm.addNestedPass<func::FuncOp>(createOnnxReroll());
   pm.addPass(createConvertOnnxToLnn());
   addCleanup(pm);
+  if (options.raise) {
+    pm.addNestedPass<func::FuncOp>(createLnnRaiseCellsPass());
+    addCleanup(pm);
+  }
   pm.addPass(createConvertLnnToOde());
   pm.addPass(createConvertOdeToScf());
   pm.addPass(createConvertLnnScanToScf());
@@ -92,7 +99,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
       llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }
   lanes = std::max(lanes, 1u);
-  buildTensorStage(pm, options.reroll, lanes);
+  buildTensorStage(pm, options, lanes);
   buildBufferStage(pm);
   buildLoopStage(pm, lanes);
   buildLLVMStage(pm);

@@ -25,7 +25,8 @@ static void cancel(Product &product) {
   SmallVector<F> over, under;
   auto o = product.over.begin(), u = product.under.begin();
   while (o != product.over.end() || u != product.under.end()) {
-    if (u == product.under.end() || (o != product.over.end() && before(*o, *u))) {
+    if (u == product.under.end() ||
+        (o != product.over.end() && before(*o, *u))) {
       over.push_back(*o++);
     } else if (o == product.over.end() || before(*u, *o)) {
       under.push_back(*u++);
@@ -92,6 +93,51 @@ SmallVector<Product> termsOf(F formula) {
   return terms;
 }
 
+static Product times(const Product &a, const Product &b) {
+  Product result = a;
+  result.coefficient *= b.coefficient;
+  llvm::append_range(result.over, b.over);
+  llvm::append_range(result.under, b.under);
+  cancel(result);
+  return result;
+}
+
+/// Multiplies out; false where it gets too long.
+static bool expand(const Product &product, SmallVectorImpl<Product> &result) {
+  constexpr unsigned maxTerms = 32;
+  const auto *sum = llvm::find_if(product.over, [](F f) {
+    return f->is(Function::Add) || f->is(Function::Sub);
+  });
+  if (sum == product.over.end()) {
+    result.push_back(product);
+    return result.size() <= maxTerms;
+  }
+  Product rest = product;
+  rest.over.erase(rest.over.begin() + (sum - product.over.begin()));
+  for (const Product &term : termsOf(*sum))
+    if (!expand(times(rest, term), result))
+      return false;
+  return true;
+}
+
+std::optional<SmallVector<Product>> expandedTermsOf(F formula) {
+  SmallVector<Product> expanded, result;
+  for (const Product &term : termsOf(formula))
+    if (!expand(term, expanded))
+      return std::nullopt;
+  for (const Product &term : expanded) {
+    auto same = llvm::find_if(result, [&](const Product &other) {
+      return other.over == term.over && other.under == term.under;
+    });
+    if (same == result.end())
+      result.push_back(term);
+    else
+      same->coefficient += term.coefficient;
+  }
+  llvm::erase_if(result, [](const Product &p) { return p.coefficient == 0; });
+  return result;
+}
+
 /// Removes `by` from sorted `list`; false where something isn't there.
 static bool removeAll(SmallVectorImpl<F> &list, ArrayRef<F> by) {
   for (F f : by) {
@@ -135,8 +181,7 @@ F formulaOf(const Product &product, Notation &notation, Type type) {
     result = result ? notation.binary(Function::Mul, result, f) : f;
   if (!result || product.coefficient != 1) {
     F number = notation.number(product.coefficient, type);
-    result =
-        result ? notation.binary(Function::Mul, result, number) : number;
+    result = result ? notation.binary(Function::Mul, result, number) : number;
   }
   for (F f : product.under)
     result = notation.binary(Function::Div, result, f);

@@ -29,6 +29,9 @@ struct Product {
 Product factorsOf(F formula);
 /// The terms of a formula, each as its factors.
 llvm::SmallVector<Product> termsOf(F formula);
+/// The terms with all products of sums multiplied out and equal ones added up;
+/// none where there would be too many.
+std::optional<llvm::SmallVector<Product>> expandedTermsOf(F formula);
 /// What is left of a product without the factors of another; none where it
 /// lacks one of them.
 std::optional<Product> quotient(const Product &product, const Product &by);

@@ -11,9 +11,9 @@ namespace lnn::raise {
 
 /// A tensor that may be a cell's next state.
 struct Candidate {
-  mlir::Value next; ///< in a loop's body where there is a loop
+  mlir::Value next;    ///< in a loop's body where there is a loop
   mutable ScanOp loop; ///< counted: its only state becomes `next`, nothing else
-                    ///< flows through it
+                       ///< flows through it
 
   mlir::RankedTensorType type() const {
     return llvm::cast<mlir::RankedTensorType>(next.getType());
@@ -24,6 +24,8 @@ struct Candidate {
   mlir::Operation *place() const;
   /// The value that the cell's result is in place of.
   mlir::Value replaced() const;
+  /// The sizes of `next`, as values in front of its op. Not for loops.
+  llvm::SmallVector<mlir::OpFoldResult> sizes(mlir::OpBuilder &b) const;
 };
 
 /// What a match lacked, or made: for remarks.
@@ -42,6 +44,33 @@ private:
 /// equations; otherwise nothing that counts is changed.
 bool raiseLtc(const Candidate &candidate, Notation &notation,
               const Report &report);
+
+bool raiseCfc(const Candidate &candidate, Notation &notation,
+              const Report &report);
+bool raiseCtrnn(const Candidate &candidate, Notation &notation,
+                const Report &report);
+/// A state of a loop that one step of an explicit method advances.
+bool raiseSolve(ScanOp scan, unsigned index, const Report &report);
+
+/// sum_k weight(k, j) feature(k) + bias(j): one neuron j of a dense layer.
+struct Layer {
+  std::optional<unsigned> variable; ///< k
+  int64_t extent = 0;
+  F feature = nullptr;
+  F weight = nullptr;
+  llvm::SmallVector<Product> bias;
+
+  /// Adds the layer's constant factor to weight and bias.
+  void scale(double factor, Notation &notation);
+  mlir::AffineExpr sender(Notation &notation) const {
+    return variable ? notation.variable(*variable) : notation.zero();
+  }
+};
+/// The layers that a sum of terms consists of, one for each sum over an index,
+/// `post` being the variable of the receiving neuron. The other terms are the
+/// first one's bias.
+llvm::SmallVector<Layer> layersOf(llvm::ArrayRef<Product> terms, unsigned post,
+                                  Notation &notation);
 
 /// The wiring of the synapses whose product of constant factors is not zero;
 /// null where all exist.

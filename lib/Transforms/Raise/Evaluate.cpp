@@ -94,7 +94,8 @@ Values Evaluator::gather(F f) {
   std::optional<SmallVector<double>> elements = constantElements(f->value);
   if (!elements)
     return nullptr;
-  ArrayRef<int64_t> from = cast<RankedTensorType>(f->value.getType()).getShape();
+  ArrayRef<int64_t> from =
+      cast<RankedTensorType>(f->value.getType()).getShape();
   // The place in the tensor is an affine function of the point.
   int64_t offset = 0, stride = 1;
   SmallVector<int64_t> strides(shape.size(), 0), reach(shape.size(), 0);
@@ -112,8 +113,8 @@ Values Evaluator::gather(F f) {
       constant += fixed.getValue();
     } else {
       auto dim = dyn_cast<AffineDimExpr>(index);
-      auto axis = dim ? llvm::find(axes, std::optional(dim.getPosition()))
-                      : axes.end();
+      auto axis =
+          dim ? llvm::find(axes, std::optional(dim.getPosition())) : axes.end();
       if (axis == axes.end())
         return nullptr;
       size_t a = axis - axes.begin();

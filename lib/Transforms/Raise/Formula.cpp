@@ -126,7 +126,8 @@ F Notation::sum(unsigned variable, int64_t extent, F term) {
 /// Arithmetic on numbers, and with neutral elements; null where there is
 /// nothing to do.
 F Notation::fold(Function function, F lhs, F rhs) {
-  bool isNumber = lhs->kind == Kind::Number && (!rhs || rhs->kind == Kind::Number);
+  bool isNumber =
+      lhs->kind == Kind::Number && (!rhs || rhs->kind == Kind::Number);
   auto made = [&](double value) {
     return number(lhs->type.isF32() ? static_cast<float>(value) : value,
                   lhs->type);
@@ -293,7 +294,8 @@ F Notation::element(Value tensor, ArrayRef<AffineExpr> wanted) {
   auto result = dyn_cast<OpResult>(tensor);
   if (std::optional<double> splat = splatOf(tensor)) {
     formula = number(*splat, formulaType(type));
-  } else if (result && tensor != barrier && depth < maxDepth && budget) {
+  } else if (result && !barriers.contains(tensor) && depth < maxDepth &&
+             budget) {
     --budget;
     ++depth;
     formula = look(result, indices);
@@ -307,14 +309,13 @@ F Notation::element(Value tensor, ArrayRef<AffineExpr> wanted) {
   return formula;
 }
 
-/// The indices of the reshaped tensor that are not of unit dimensions, put where
-/// the other tensor has no unit dimension; none where the reshape does more.
-static std::optional<Indices> dropUnits(RankedTensorType from,
-                                        RankedTensorType to,
-                                        ArrayRef<ReassociationIndices> groups,
-                                        bool expands,
-                                        ArrayRef<AffineExpr> indices,
-                                        AffineExpr zero) {
+/// The indices of the reshaped tensor that are not of unit dimensions, put
+/// where the other tensor has no unit dimension; none where the reshape does
+/// more.
+static std::optional<Indices>
+dropUnits(RankedTensorType from, RankedTensorType to,
+          ArrayRef<ReassociationIndices> groups, bool expands,
+          ArrayRef<AffineExpr> indices, AffineExpr zero) {
   // `from` is what the indices are of. One of the two is the longer.
   RankedTensorType longer = expands ? from : to;
   Indices result(to.getRank(), zero);
@@ -348,10 +349,9 @@ F Notation::look(OpResult tensor, ArrayRef<AffineExpr> indices) {
     return at ? element(source, *at) : nullptr;
   };
   if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
-    return through(expand.getSrc(),
-                   dropUnits(type, expand.getSrcType(),
-                             expand.getReassociationIndices(), true, indices,
-                             zero()));
+    return through(expand.getSrc(), dropUnits(type, expand.getSrcType(),
+                                              expand.getReassociationIndices(),
+                                              true, indices, zero()));
   if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op))
     return through(collapse.getSrc(),
                    dropUnits(type, collapse.getSrcType(),

@@ -51,8 +51,8 @@ struct Formula : llvm::FoldingSetNode {
   mlir::OperationName name; ///< of Apply
   mlir::DictionaryAttr attributes;
   llvm::ArrayRef<const Formula *> operands; ///< of Sum and Apply
-  uint64_t variables = 0; ///< the free ones, a bit each
-  unsigned id = 0;        ///< in the order they were made
+  uint64_t variables = 0;                   ///< the free ones, a bit each
+  unsigned id = 0;                          ///< in the order they were made
 
   Formula(Kind kind, mlir::Type type, mlir::OperationName name)
       : kind(kind), type(type), name(name) {}
@@ -92,7 +92,7 @@ public:
   void setBudget(unsigned ops) { budget = ops; }
   unsigned getBudget() const { return budget; }
   /// Tensors that are looked into no further.
-  void setBarrier(mlir::Value value) { barrier = value; }
+  void addBarrier(mlir::Value value) { barriers.insert(value); }
 
   mlir::AffineExpr variable(unsigned index) const {
     return mlir::getAffineDimExpr(index, context);
@@ -121,7 +121,7 @@ private:
   llvm::DenseMap<std::pair<mlir::Value, mlir::AffineMap>, F> known;
   llvm::DenseMap<F, llvm::SmallVector<Source, 1>> origins;
   unsigned budget = 0, depth = 0, made = 0;
-  mlir::Value barrier;
+  llvm::DenseSet<mlir::Value> barriers;
 
   F unique(const Formula &formula);
   F read(mlir::Value tensor, mlir::AffineMap indices);

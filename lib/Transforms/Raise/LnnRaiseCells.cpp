@@ -26,6 +26,17 @@ Operation *Candidate::place() const {
 
 Value Candidate::replaced() const { return loop ? loop.getResult(0) : next; }
 
+SmallVector<OpFoldResult> Candidate::sizes(OpBuilder &b) const {
+  if (type().hasStaticShape())
+    return getAsIndexOpFoldResult(b.getContext(), type().getShape());
+  Operation *op = next.getDefiningOp();
+  auto structured = dyn_cast<linalg::LinalgOp>(op);
+  Value like = structured ? structured.getDpsInits()[0] : op->getOperand(0);
+  if (auto empty = like.getDefiningOp<tensor::EmptyOp>())
+    return empty.getMixedSizes();
+  return tensor::getMixedSizes(b, next.getLoc(), like);
+}
+
 bool Report::lacks(const Candidate &candidate, StringRef cell,
                    const Twine &what) const {
   if (enabled)
@@ -76,8 +87,7 @@ template <typename... Ops> bool contains(Operation *op) {
                       [](Operation &inner) { return isa<Ops...>(inner); });
 }
 
-struct LnnRaiseCellsPass
-    : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
+struct LnnRaiseCellsPass : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
   using LnnRaiseCellsPassBase::LnnRaiseCellsPassBase;
 
   void runOnOperation() override {
@@ -92,20 +102,29 @@ struct LnnRaiseCellsPass
         candidates.push_back({yield.getStates().front(), scan});
     });
     getOperation().walk([&](Operation *op) {
-      if (op->getNumResults() == 1 && contains<arith::DivFOp>(op))
+      if (op->getNumResults() == 1 &&
+          contains<arith::DivFOp, arith::AddFOp, arith::SubFOp>(op))
         candidates.push_back({op->getResult(0), ScanOp()});
     });
     for (const Candidate &candidate : candidates) {
       if (!isa<RankedTensorType>(candidate.next.getType()) ||
-          !formulaType(candidate.next.getType()) ||
-          left == 0 || isDead(candidate))
+          !formulaType(candidate.next.getType()) || left == 0 ||
+          isDead(candidate))
         continue;
       unsigned budget = std::min(left, perCandidate);
       notation.setBudget(budget);
-      if (raiseLtc(candidate, notation, report))
+      if (raiseLtc(candidate, notation, report) ||
+          raiseCfc(candidate, notation, report) ||
+          raiseCtrnn(candidate, notation, report))
         ++numRaised;
       left -= budget - notation.getBudget();
     }
+    SmallVector<ScanOp> scans;
+    getOperation().walk([&](ScanOp scan) { scans.push_back(scan); });
+    for (ScanOp scan : scans)
+      for (unsigned i = 0, e = scan.getStates().size(); i < e; ++i)
+        if (!scan->use_empty() && raiseSolve(scan, i, report))
+          ++numRaised;
   }
 };
 

@@ -42,8 +42,8 @@ bool Materializer::collect(F formula, Leaves &leaves) const {
       leaves.reads.push_back({f->value, AffineMap()});
       continue;
     }
-    auto source = llvm::find_if(
-        notation.sources(f), [&](const Notation::Source &source) {
+    auto source =
+        llvm::find_if(notation.sources(f), [&](const Notation::Source &source) {
           return isAvailable(source.tensor);
         });
     if (source != notation.sources(f).end())
@@ -81,7 +81,8 @@ Value Materializer::build(OpBuilder &b, F f, DenseMap<F, Value> &values) {
     return known;
   Value result;
   if (f->kind == Kind::Number) {
-    result = arith::ConstantOp::create(b, loc, b.getFloatAttr(f->type, f->number));
+    result =
+        arith::ConstantOp::create(b, loc, b.getFloatAttr(f->type, f->number));
   } else {
     OperationState state(loc, f->name);
     for (F operand : f->operands)
@@ -97,7 +98,8 @@ Value Materializer::build(OpBuilder &b, F f, DenseMap<F, Value> &values) {
 Value Materializer::tensor(F formula, ArrayRef<AffineExpr> indices,
                            ArrayRef<int64_t> shape) {
   OpBuilder b(before);
-  return tensor(formula, indices, getAsIndexOpFoldResult(b.getContext(), shape));
+  return tensor(formula, indices,
+                getAsIndexOpFoldResult(b.getContext(), shape));
 }
 
 Value Materializer::tensor(F formula, ArrayRef<AffineExpr> indices,
@@ -106,15 +108,19 @@ Value Materializer::tensor(F formula, ArrayRef<AffineExpr> indices,
   for (OpFoldResult size : sizes)
     shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
   auto type = RankedTensorType::get(shape, formula->type);
+  // What is constant is computed now, even if there is code for it.
+  if (formula->kind != Kind::Read)
+    if (std::optional<SmallVector<double>> values =
+            evaluate(formula, indices, shape)) {
+      OpBuilder b(placeFor({}, {}));
+      return constantTensor(b, loc, type, *values);
+    }
   if (Value value = existing(formula, indices, type))
     return value;
   Leaves leaves;
   if (!collect(formula, leaves))
     return {};
   OpBuilder b(placeFor(leaves, sizes));
-  if (std::optional<SmallVector<double>> values =
-          evaluate(formula, indices, shape))
-    return constantTensor(b, loc, type, *values);
   // One loop a dimension; the formula's variables are the loops that it has.
   unsigned rank = shape.size();
   SmallVector<AffineExpr> loops(Notation::maxVariables, notation.zero());
@@ -165,8 +171,7 @@ Value Materializer::scalar(F formula) {
       auto constant = dyn_cast<AffineConstantExpr>(index);
       if (!constant)
         return {};
-      at.push_back(
-          arith::ConstantIndexOp::create(b, loc, constant.getValue()));
+      at.push_back(arith::ConstantIndexOp::create(b, loc, constant.getValue()));
     }
     values[f] = tensor::ExtractOp::create(b, loc, read.tensor, at);
   }

@@ -9,9 +9,9 @@
 
 namespace lnn::raise {
 
-/// Makes values of formulas for an op that goes in front of `before`: those that
-/// are there already, constants, or a linalg.generic, outside of all loops that
-/// it doesn't depend on.
+/// Makes values of formulas for an op that goes in front of `before`: those
+/// that are there already, constants, or a linalg.generic, outside of all loops
+/// that it doesn't depend on.
 class Materializer {
 public:
   Materializer(Notation &notation, mlir::Operation *before)

@@ -50,8 +50,8 @@ private:
   Value state; ///< as the formula reads it
   SmallVector<Synapses, 2> groups;
   SmallVector<Product> numerator, denominator; ///< without sums
-  SmallVector<Synapses, 2> driving; ///< the sums of N
-  Product mass; ///< c
+  SmallVector<Synapses, 2> driving;            ///< the sums of N
+  Product mass;                                ///< c
   F cm = nullptr, dt = nullptr, gleak = nullptr, vleak = nullptr;
   double epsilon = 0;
 
@@ -128,8 +128,8 @@ bool Ltc::split(F quotient) {
 
 /// The state is read by a sigmoid, and multiplied with c in N.
 bool Ltc::findState() {
-  AffineMap identity = AffineMap::get(Notation::maxVariables, 0, at,
-                                      type.getContext());
+  AffineMap identity =
+      AffineMap::get(Notation::maxVariables, 0, at, type.getContext());
   for (auto [i, term] : llvm::enumerate(numerator))
     for (F f : term.over) {
       if (f->kind != Kind::Read || f->value.getType() != type ||
@@ -138,8 +138,8 @@ bool Ltc::findState() {
       bool synaptic = llvm::any_of(groups, [&](const Synapses &synapses) {
         return notation.reads(synapses.sigmoid, f->value);
       });
-      Value wanted = candidate.loop ? Value(candidate.loop.getStates().front())
-                                    : f->value;
+      Value wanted =
+          candidate.loop ? Value(candidate.loop.getStates().front()) : f->value;
       if (!synaptic || f->value != wanted)
         continue;
       state = f->value;
@@ -164,8 +164,7 @@ bool Ltc::pairSums() {
     if (found == driving.end())
       return lacks("a sum of the denominator is no part of one of the "
                    "numerator");
-    synapses.reversal =
-        *quotient(found->conductance, synapses.conductance);
+    synapses.reversal = *quotient(found->conductance, synapses.conductance);
     driving.erase(found);
     if (!splitArgument(synapses))
       return false;
@@ -199,11 +198,11 @@ bool Ltc::splitArgument(Synapses &synapses) {
   bool recurrent = readsState(synapses.sigmoid);
   for (F f : argument.over) {
     bool wanted =
-        recurrent ? readsState(f)
-                  : llvm::any_of(termsOf(f), [&](const Product &term) {
-                      return !term.isNumber() &&
-                             !(term.variables() >> post & 1);
-                    });
+        recurrent
+            ? readsState(f)
+            : llvm::any_of(termsOf(f), [&](const Product &term) {
+                return !term.isNumber() && !(term.variables() >> post & 1);
+              });
     if (!wanted)
       continue;
     if (difference && recurrent)
@@ -220,8 +219,8 @@ bool Ltc::splitArgument(Synapses &synapses) {
     return splitInput(synapses, difference);
   // The neurons that send are along the sum's index.
   SmallVector<AffineExpr> sender(at);
-  sender.back() =
-      synapses.variable ? notation.variable(*synapses.variable) : notation.zero();
+  sender.back() = synapses.variable ? notation.variable(*synapses.variable)
+                                    : notation.zero();
   F sending = notation.element(state, sender);
   SmallVector<Product> rest;
   bool found = false;
@@ -239,9 +238,8 @@ bool Ltc::splitArgument(Synapses &synapses) {
     found = true;
     if (slope->isNumber() && slope->coefficient == 1)
       continue;
-    if (llvm::any_of(termsOf(difference), [&](const Product &other) {
-          return !readsState(other);
-        }))
+    if (llvm::any_of(termsOf(difference),
+                     [&](const Product &other) { return !readsState(other); }))
       return lacks("a sigmoid's argument must be sigma (h - mu), found a "
                    "factor of h alone");
     // sigma h: the factors are sigma's.
@@ -342,10 +340,10 @@ bool Ltc::leakOfConstants(ArrayRef<Product> leak, ArrayRef<Product> drive) {
   }
   OpBuilder b(candidate.place());
   auto constant = [&](ArrayRef<double> values) {
-    return notation.element(
-        constantTensor(b, candidate.next.getLoc(),
-                       RankedTensorType::get(n, element), values),
-        j);
+    return notation.element(constantTensor(b, candidate.next.getLoc(),
+                                           RankedTensorType::get(n, element),
+                                           values),
+                            j);
   };
   gleak = constant(*conductance);
   vleak = constant(potential);
@@ -396,10 +394,9 @@ WiringAttr wiringOf(const Product &weight, ArrayRef<AffineExpr> at,
           all = exists[i] = false;
   if (all)
     return {};
-  return WiringAttr::get(context, shape[0], shape[1],
-                         [&](int64_t i, int64_t j) {
-                           return exists[i * shape[1] + j];
-                         });
+  return WiringAttr::get(
+      context, shape[0], shape[1],
+      [&](int64_t i, int64_t j) { return exists[i * shape[1] + j]; });
 }
 
 bool Ltc::build() {
@@ -431,9 +428,9 @@ bool Ltc::build() {
                 formulaOf(synapses.sigma, notation, element), synapses.mu,
                 formulaOf(synapses.reversal, notation, element)})
       weights[g].push_back(weight(made, synapses, f));
-    wirings[g] = wiringOf(synapses.weight, {pre, at.back()},
-                          {synapses.extent, n}, b.getContext(), notation,
-                          element);
+    wirings[g] =
+        wiringOf(synapses.weight, {pre, at.back()}, {synapses.extent, n},
+                 b.getContext(), notation, element);
   }
   Value input;
   if (groups.size() > 1) {
@@ -444,8 +441,8 @@ bool Ltc::build() {
   } else {
     input = tensor::EmptyOp::create(b, loc, last(0), element);
     for (unsigned i = 0; i < 4; ++i)
-      weights[1].push_back(constantTensor(
-          b, loc, RankedTensorType::get({0, n}, element), {}));
+      weights[1].push_back(
+          constantTensor(b, loc, RankedTensorType::get({0, n}, element), {}));
   }
   SmallVector<Value> neurons;
   for (F f : {cm, gleak, vleak})
@@ -455,12 +452,12 @@ bool Ltc::build() {
     llvm::append_range(all, values);
   if (llvm::is_contained(all, Value()))
     return lacks("an operand is not available outside of the loop");
-  auto cell = LtcOp::create(
-      b, loc, type, start, input, duration, weights[0][0], weights[0][1],
-      weights[0][2], weights[0][3], weights[1][0], weights[1][1], weights[1][2],
-      weights[1][3], neurons[0], neurons[1], neurons[2],
-      b.getI64IntegerAttr(candidate.steps()), b.getF64FloatAttr(epsilon),
-      wirings[0], wirings[1]);
+  auto cell = LtcOp::create(b, loc, type, start, input, duration, weights[0][0],
+                            weights[0][1], weights[0][2], weights[0][3],
+                            weights[1][0], weights[1][1], weights[1][2],
+                            weights[1][3], neurons[0], neurons[1], neurons[2],
+                            b.getI64IntegerAttr(candidate.steps()),
+                            b.getF64FloatAttr(epsilon), wirings[0], wirings[1]);
   candidate.replaced().replaceAllUsesWith(cell.getResult());
   report.made(cell, "lnn.ltc of " + Twine(n) + " neurons and " +
                         Twine(groups.size() > 1 ? groups[1].extent : 0) +

@@ -58,6 +58,10 @@ struct CpuPipelineOptions
       llvm::cl::desc(
           "turn unrolled loops of an imported model back into loops"),
       llvm::cl::init(true)};
+  Option<bool> raise{
+      *this, "raise",
+      llvm::cl::desc("turn formulas that are a cell's equations into the cell"),
+      llvm::cl::init(true)};
 };
 
 /// From the onnx level, or any level below, to the LLVM dialect.
