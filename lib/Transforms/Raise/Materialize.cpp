@@ -109,13 +109,14 @@ Value Materializer::tensor(F formula, ArrayRef<AffineExpr> indices,
     shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
   auto type = RankedTensorType::get(shape, formula->type);
   // What is constant is computed now, even if there is code for it.
-  if (formula->kind != Kind::Read)
+  Value value = existing(formula, indices, type);
+  if (!value || formula->kind != Kind::Read)
     if (std::optional<SmallVector<double>> values =
             evaluate(formula, indices, shape)) {
       OpBuilder b(placeFor({}, {}));
       return constantTensor(b, loc, type, *values);
     }
-  if (Value value = existing(formula, indices, type))
+  if (value)
     return value;
   Leaves leaves;
   if (!collect(formula, leaves))

@@ -311,10 +311,10 @@ bool Cfc::raise() {
   F next = notation.element(candidate.next, at);
   if (!next->is(Function::Add) && !next->is(Function::Sub))
     return false;
+  if (pure(termsOf(next)))
+    return build();
   std::optional<SmallVector<Product>> terms = expandedTermsOf(next);
-  if (!terms || terms->size() > 3 || terms->size() < 2)
-    return false;
-  return (gated(*terms) || pure(*terms)) && build();
+  return terms && terms->size() <= 3 && gated(*terms) && build();
 }
 
 bool raiseCfc(const Candidate &candidate, Notation &notation,
