@@ -119,6 +119,7 @@ std::string Compilation::hash() const {
     sha.update("\n" + input + ":" + output);
   sha.update(options.reroll ? "\nreroll" : "\n");
   sha.update(options.raise ? "\nraise" : "\n");
+  sha.update(options.foldFeedback ? "\nfold-feedback" : "\n");
   sha.update("\n" LNN_VERSION);
   return llvm::toHex(sha.final(), /*LowerCase=*/true);
 }
@@ -228,7 +229,7 @@ void Compilation::run() {
   TargetOptions targetOptions{
       options.cpu, options.features,
       (options.name.empty() ? "model" : options.name) + ".so", options.reroll,
-      options.raise};
+      options.raise, options.foldFeedback};
   if (std::string error = target->check(targetOptions); !error.empty())
     return fail(ErrorKind::Input, error);
 

@@ -31,6 +31,7 @@ void registerAllPasses() {
   registerLnnConversionPasses();
   registerLnnTransformsPasses();
   registerLnnRaisePasses();
+  registerRaisePipeline();
   registerLnnTargetCpuPasses();
   registerCpuPipeline();
 }

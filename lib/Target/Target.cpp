@@ -23,6 +23,7 @@ class CpuTargetEntry : public Target {
     pipeline.features = options.features;
     pipeline.reroll = options.reroll;
     pipeline.raise = options.raise;
+    pipeline.foldFeedback = options.foldFeedback;
     buildCpuPipeline(pm, pipeline);
   }
 

@@ -41,6 +41,8 @@ struct CompileOptions {
                        ///< back into loops
   bool raise = true;   ///< turn formulas that are a cell's equations into the
                        ///< cell
+  bool foldFeedback = true; ///< compose constant feedback into recurrent
+                            ///< matrices
   std::string emit =
       "so"; ///< what the artifact is: so, obj, llvm, asm or mlir (as lowered)
 };

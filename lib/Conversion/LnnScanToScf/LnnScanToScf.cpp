@@ -35,7 +35,6 @@ private:
   DimResolver resolver;
 
   OpFoldResult outerSize(Value value, int64_t dim);
-  void readSizesOutside();
   FailureOr<Value> allocateOutput(unsigned i);
   Value slice(unsigned i, Value step, Value length);
   Value insert(unsigned i, Value part, Value whole, Value step, Value length);
@@ -85,25 +84,6 @@ OpFoldResult ScanLowering::outerSize(Value value, int64_t dim) {
   if (dimOp && dimOp.getConstantIndex() && dimOp.getSource() != value)
     return outerSize(dimOp.getSource(), *dimOp.getConstantIndex());
   return OpFoldResult();
-}
-
-/// Sizes of slices and states are those of the inputs and the first states: the
-/// same in all steps.
-void ScanLowering::readSizesOutside() {
-  SmallVector<tensor::DimOp> dims;
-  for (BlockArgument argument : body.getArguments())
-    for (Operation *user : argument.getUsers())
-      if (auto dim = dyn_cast<tensor::DimOp>(user); dim && dim.getConstantIndex())
-        dims.push_back(dim);
-  for (tensor::DimOp dim : dims) {
-    auto type = cast<RankedTensorType>(dim.getSource().getType());
-    int64_t index = *dim.getConstantIndex();
-    if (index < 0 || index >= type.getRank())
-      continue;
-    OpFoldResult size = outerSize(dim.getSource(), index);
-    dim.replaceAllUsesWith(getValueOrCreateConstantIndexOp(b, loc, size));
-    dim.erase();
-  }
 }
 
 FailureOr<Value> ScanLowering::allocateOutput(unsigned i) {
@@ -174,7 +154,6 @@ LogicalResult ScanLowering::run() {
         one = arith::ConstantIndexOp::create(b, loc, 1);
   SmallVector<Value> inits;
   unsigned outputs = scan.getNumOutputs();
-  readSizesOutside();
   for (unsigned i = 0; i < outputs; ++i) {
     FailureOr<Value> whole = allocateOutput(i);
     if (failed(whole))

@@ -30,8 +30,9 @@ static void buildTensorStage(OpPassManager &pm,
   pm.addPass(createConvertOnnxToLnn());
   addCleanup(pm);
   if (options.raise) {
-    pm.addNestedPass<func::FuncOp>(createLnnRaiseCellsPass());
-    addCleanup(pm);
+    RaiseOptions raise;
+    raise.foldFeedback = options.foldFeedback;
+    buildRaisePipeline(pm, raise);
   }
   pm.addPass(createConvertLnnToOde());
   pm.addPass(createConvertOdeToScf());

@@ -315,9 +315,9 @@ bool Solve::raise() {
         continue;
       if (StringRef scheme = tableau(); !scheme.empty())
         return build(scheme, notation);
-      report.lacks({next, ScanOp()}, "ode.solve",
-                   "no tableau has the coefficients of " +
-                       Twine(stages.size()) + " stages");
+      return report.lacks({next, ScanOp()}, "ode.solve",
+                          "no tableau has the coefficients of " +
+                              Twine(stages.size()) + " stages");
     }
   }
   return false;

@@ -62,6 +62,10 @@ struct CpuPipelineOptions
       *this, "raise",
       llvm::cl::desc("turn formulas that are a cell's equations into the cell"),
       llvm::cl::init(true)};
+  Option<bool> foldFeedback{
+      *this, "fold-feedback",
+      llvm::cl::desc("compose constant feedback into recurrent matrices"),
+      llvm::cl::init(true)};
 };
 
 /// From the onnx level, or any level below, to the LLVM dialect.

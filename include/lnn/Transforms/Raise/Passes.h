@@ -10,11 +10,25 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassOptions.h"
 
 namespace lnn {
 #define GEN_PASS_DECL
 #include "lnn/Transforms/Raise/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
 #include "lnn/Transforms/Raise/Passes.h.inc"
+
+struct RaiseOptions : mlir::PassPipelineOptions<RaiseOptions> {
+  Option<bool> foldFeedback{
+      *this, "fold-feedback",
+      llvm::cl::desc("compose constant feedback into recurrent matrices"),
+      llvm::cl::init(true)};
+  Option<bool> remarks{*this, "remarks",
+                       llvm::cl::desc("say what became a cell, and what not"),
+                       llvm::cl::init(false)};
+};
+/// From what was imported to cells, on the lnn level.
+void buildRaisePipeline(mlir::OpPassManager &pm, const RaiseOptions &options);
+void registerRaisePipeline();
 } // namespace lnn
 #endif // LNN_TRANSFORMS_RAISE_PASSES_H
