@@ -118,6 +118,8 @@ std::string Compilation::hash() const {
   for (const auto &[input, output] : options.states)
     sha.update("\n" + input + ":" + output);
   sha.update(options.reroll ? "\nreroll" : "\n");
+  sha.update(options.raise ? "\nraise" : "\n");
+  sha.update(options.foldFeedback ? "\nfold-feedback" : "\n");
   sha.update("\n" LNN_VERSION);
   return llvm::toHex(sha.final(), /*LowerCase=*/true);
 }
@@ -226,7 +228,8 @@ void Compilation::run() {
                                       "'; there is: so, obj, llvm, asm, mlir");
   TargetOptions targetOptions{
       options.cpu, options.features,
-      (options.name.empty() ? "model" : options.name) + ".so", options.reroll};
+      (options.name.empty() ? "model" : options.name) + ".so", options.reroll,
+      options.raise, options.foldFeedback};
   if (std::string error = target->check(targetOptions); !error.empty())
     return fail(ErrorKind::Input, error);
 

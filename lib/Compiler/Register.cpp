@@ -8,6 +8,7 @@
 #include "lnn/Dialect/Onnx/Onnx.h"
 #include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/Transforms/Passes.h"
+#include "lnn/Transforms/Raise/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -29,6 +30,8 @@ void registerAllPasses() {
   registerLnnCodegenPasses();
   registerLnnConversionPasses();
   registerLnnTransformsPasses();
+  registerLnnRaisePasses();
+  registerRaisePipeline();
   registerLnnTargetCpuPasses();
   registerCpuPipeline();
 }

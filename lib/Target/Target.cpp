@@ -22,6 +22,8 @@ class CpuTargetEntry : public Target {
     pipeline.cpu = options.cpu;
     pipeline.features = options.features;
     pipeline.reroll = options.reroll;
+    pipeline.raise = options.raise;
+    pipeline.foldFeedback = options.foldFeedback;
     buildCpuPipeline(pm, pipeline);
   }
 

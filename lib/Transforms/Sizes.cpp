@@ -214,12 +214,13 @@ OpFoldResult DimResolver::resolve(Value tensor, int64_t dim,
     return {};
   ++depth;
   OpFoldResult result = compute(tensor, dim, builder);
-  // What a scan's body sees has its size from outside.
+  // What a loop's body sees has its size from outside.
   if (auto size = dyn_cast_if_present<Value>(result))
     if (auto dimOp = size.getDefiningOp<tensor::DimOp>();
         dimOp && dimOp.getConstantIndex())
       if (auto argument = dyn_cast<BlockArgument>(dimOp.getSource());
-          argument && isa<ScanOp>(argument.getOwner()->getParentOp()))
+          argument && argument != tensor &&
+          isa<ScanOp, scf::ForOp>(argument.getOwner()->getParentOp()))
         if (OpFoldResult outer =
                 resolve(argument, *dimOp.getConstantIndex(), builder))
           result = outer;

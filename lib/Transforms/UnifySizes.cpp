@@ -2,6 +2,8 @@
 #include "lnn/Transforms/Passes.h"
 #include "lnn/Transforms/Sizes.h"
 
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+
 using namespace mlir;
 
 namespace lnn {
@@ -11,10 +13,37 @@ namespace lnn {
 namespace {
 
 struct UnifySizesPass : impl::LnnUnifySizesPassBase<UnifySizesPass> {
+  /// Sizes in loops, of states above all, are those of what came in: reads of
+  /// them depend on no iteration then.
+  void readFromArguments(func::FuncOp func) {
+    SmallVector<tensor::DimOp> dims;
+    func.walk([&](tensor::DimOp dim) {
+      auto argument = dyn_cast<BlockArgument>(dim.getSource());
+      bool isFunctions = argument && argument.getOwner()->isEntryBlock() &&
+                         argument.getOwner()->getParentOp() == func;
+      if (!isFunctions && dim.getConstantIndex())
+        dims.push_back(dim);
+    });
+    DimResolver resolver;
+    for (tensor::DimOp dim : dims) {
+      OpBuilder b(dim);
+      OpFoldResult size =
+          resolver.resolve(dim.getSource(), *dim.getConstantIndex(), b);
+      auto value = dyn_cast_if_present<Value>(size);
+      if (!size || value == dim.getResult() ||
+          (value && value.getDefiningOp<tensor::DimOp>() &&
+           value.getDefiningOp<tensor::DimOp>().getSource() == dim.getSource()))
+        continue;
+      dim.replaceAllUsesWith(
+          getValueOrCreateConstantIndexOp(b, dim.getLoc(), size));
+    }
+  }
+
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     if (func.isDeclaration())
       return;
+    readFromArguments(func);
     Block &body = func.getBody().front();
     OpBuilder entry(&body, body.begin());
     DenseMap<std::pair<Value, int64_t>, Value> sizes;

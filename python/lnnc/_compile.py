@@ -23,6 +23,8 @@ def compile(
     features: str | Iterable[str] | None = None,
     base_dir: str | os.PathLike[str] | None = None,
     reroll: bool = True,
+    raise_cells: bool = True,
+    fold_feedback: bool = True,
 ) -> Model:
     """Compiles a model to native code.
 
@@ -39,6 +41,10 @@ def compile(
         base_dir: the folder of external tensor data, for models that are not read from a file.
         reroll: turn what the exporter unrolled, time or solver steps, back into loops. It
             changes no result; compile time and size then don't depend on how many there are.
+        raise_cells: turn formulas that are a known cell's equations into the cell, whose code is
+            faster. Results differ by rounding.
+        fold_feedback: compose a cell's constant linear feedback into its recurrent matrix, which
+            is the same in real arithmetic.
 
     Raises:
         UnsupportedError: the model uses something that is not supported; the message lists all of
@@ -57,6 +63,8 @@ def compile(
         states=_states(states),
         emit="so",
         reroll=bool(reroll),
+        raise_cells=bool(raise_cells),
+        fold_feedback=bool(fold_feedback),
     )
     if kind:
         _raise(kind, diagnostics)

@@ -13,6 +13,13 @@ SLOW = {"ctrnn_feedback_unrolled_t24", "ltc_ncp_seq_t16"}
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_agrees_without_raising(name):
+    model = lnnc.compile(zoo_path(name), raise_cells=False)
+    for inputs, outputs in zoo_sets(name):
+        assert_close(model.run(inputs), outputs)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_agrees_with_pytorch(name, tmp_path):
     start = time.process_time()  # not the clock's: other tests and programs may be running
     model = lnnc.compile(zoo_path(name))

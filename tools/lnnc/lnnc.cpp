@@ -62,6 +62,16 @@ struct Options {
       cl::desc("Leave what the exporter unrolled (time, solver steps) as it "
                "is, instead of turning it back into loops"),
       cl::cat(category)};
+  cl::opt<bool> noRaise{
+      "no-raise",
+      cl::desc("Compile what is written, instead of turning formulas that are "
+               "a cell's equations into the cell"),
+      cl::cat(category)};
+  cl::opt<bool> noFoldFeedback{
+      "no-fold-feedback",
+      cl::desc("Leave a cell's constant linear feedback apart from its "
+               "recurrent matrix"),
+      cl::cat(category)};
   cl::opt<std::string> emit{
       "emit",
       cl::desc("What to write: so, obj, llvm, asm or mlir (as lowered)"),
@@ -88,7 +98,7 @@ void unregister(Options &options) {
        std::initializer_list<std::reference_wrapper<cl::Option>>{
            options.input, options.output, options.target, options.cpu,
            options.features, options.name, options.states, options.noReroll,
-           options.emit})
+           options.noRaise, options.noFoldFeedback, options.emit})
     option.get().removeArgument();
 }
 
@@ -167,6 +177,8 @@ int main(int argc, char **argv) {
   compile.name = options.name;
   compile.emit = options.emit;
   compile.reroll = !options.noReroll;
+  compile.raise = !options.noRaise;
+  compile.foldFeedback = !options.noFoldFeedback;
   if (!readStates(options, compile))
     return Usage;
   lnn::CompileResult result = lnn::compileFile(options.input, compile);

@@ -39,6 +39,10 @@ struct CompileOptions {
       states;          ///< input -> output pairs that names don't say
   bool reroll = true; ///< turn what an exporter unrolled (time, solver steps)
                        ///< back into loops
+  bool raise = true;   ///< turn formulas that are a cell's equations into the
+                       ///< cell
+  bool foldFeedback = true; ///< compose constant feedback into recurrent
+                            ///< matrices
   std::string emit =
       "so"; ///< what the artifact is: so, obj, llvm, asm or mlir (as lowered)
 };

@@ -26,6 +26,8 @@ struct TargetOptions {
   std::string cpu, features;
   std::string soname;  ///< of a shared object
   bool reroll = true; ///< unrolled loops of an imported model become loops
+  bool raise = true;  ///< formulas that are a cell's equations become the cell
+  bool foldFeedback = true; ///< constant feedback goes into recurrent matrices
 };
 
 class Target {

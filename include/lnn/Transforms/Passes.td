@@ -41,7 +41,8 @@ def LnnUnifySizesPass : Pass<"lnn-unify-sizes", "::mlir::func::FuncOp"> {
   let summary = "read each named size of the arguments once";
   let description = [{
     Dimensions of arguments that share a name in `lnn.dims` are equal in every call, which the runtime checks. All reads of
-    such a dimension become reads of the first argument that has it, at the function's entry.
+    such a dimension become reads of the first argument that has it, at the function's entry; so do reads of sizes that follow
+    from it, as those of a loop's states.
   }];
   let dependentDialects = ["::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }

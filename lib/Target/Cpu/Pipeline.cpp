@@ -3,6 +3,7 @@
 #include "lnn/Conversion/Passes.h"
 #include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/Transforms/Passes.h"
+#include "lnn/Transforms/Raise/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
@@ -32,11 +33,18 @@ static void buildCheckStage(OpPassManager &pm) {
 }
 
 /// Everything down to upstream's dialects on tensors, @main alone.
-static void buildTensorStage(OpPassManager &pm, bool reroll, unsigned lanes) {
-  if (reroll)
+static void buildTensorStage(OpPassManager &pm,
+                             const CpuPipelineOptions &options,
+                             unsigned lanes) {
+  if (options.reroll)
     pm.addNestedPass<func::FuncOp>(createOnnxReroll());
   pm.addPass(createConvertOnnxToLnn());
   addCleanup(pm);
+  if (options.raise) {
+    RaiseOptions raise;
+    raise.foldFeedback = options.foldFeedback;
+    buildRaisePipeline(pm, raise);
+  }
   pm.addPass(createConvertLnnToOde());
   pm.addPass(createConvertOdeToScf());
   buildCheckStage(pm);
@@ -107,7 +115,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
     llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }
   lanes = std::max(lanes, 1u);
-  buildTensorStage(pm, options.reroll, lanes);
+  buildTensorStage(pm, options, lanes);
   buildBufferStage(pm);
   buildLoopStage(pm, lanes, math);
   buildLLVMStage(pm);

@@ -62,6 +62,14 @@ struct CpuPipelineOptions
       llvm::cl::desc(
           "turn unrolled loops of an imported model back into loops"),
       llvm::cl::init(true)};
+  Option<bool> raise{
+      *this, "raise",
+      llvm::cl::desc("turn formulas that are a cell's equations into the cell"),
+      llvm::cl::init(true)};
+  Option<bool> foldFeedback{
+      *this, "fold-feedback",
+      llvm::cl::desc("compose constant feedback into recurrent matrices"),
+      llvm::cl::init(true)};
 };
 
 /// From the onnx level, or any level below, to the LLVM dialect.

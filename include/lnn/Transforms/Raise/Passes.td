@@ -1,0 +1,73 @@
+// Passes that raise what exporters flattened: formulas become cells, solves and recurrences again.
+#ifndef LNN_TRANSFORMS_RAISE_PASSES
+#define LNN_TRANSFORMS_RAISE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
+  let summary = "turn formulas that are a cell's equations into the cell";
+  let description = [{
+    Reads what is computed as formulas in index notation: one element of a tensor in terms of indices, sums over indices and elements of
+    other tensors, whatever ops, broadcasts and reshapes it was written with. Where the formula is a known cell's, up to the order
+    of terms and factors, the cell takes its place:
+
+    - `lnn.ltc`: `h' = (c h + g v + sum w s(sigma (h - mu)) e + ...) / (c + g + sum w s(...) + ...)`, the state of a loop of `unfolds`
+      iterations or one step alone. Where a weight's constant factors have a zero there is no synapse, and the cell is `wired`.
+    - `lnn.cfc` in its three modes: `tanh(ff1) (1 - t) + t tanh(ff2)`, `tanh(ff1) + t tanh(ff2)`, `a - a e^(-dt (|w| + |ff1|)) ff1`.
+    - `lnn.ctrnn`: Euler steps `h' = h + r (act(W u + R h + b) - h)`, with an `lnn.feedback` where `u = x + F h`.
+    - `ode.solve`: a loop's state that becomes `h + dt sum b_i k_i`, where each `k_i` is one computation of `h + dt sum a_ij k_j`, and a
+      Runge-Kutta tableau has these coefficients.
+
+    Parameters that are functions of constants are computed. A formula that fits no cell stays as it is. A raised
+    cell adds up in the order that its lowering says, so results differ from those without raising by rounding.
+
+    ```mlir
+    %h6 = lnn.scan %i of %c6 carrying (%h = %h0) : (tensor<?x19xf32>) -> tensor<?x19xf32> {
+      ... // linalg: (cm_t * h + gleak * vleak + sum(...)) / (cm_t + gleak + sum(...) + 1e-8)
+    }
+    // becomes
+    %h6 = lnn.ltc %h0, %x for %dt unfolds 6 recurrent(...) sensory(...) neurons(...) : ...
+    ```
+  }];
+  let options = [Option<"remarks", "remarks", "bool", "false",
+    "say of each formula that nearly is a cell's what it lacks, and of each cell what it is">];
+  let statistics = [Statistic<"numRaised", "raised", "cells made">];
+  let dependentDialects = ["::lnn::LnnDialect", "::lnn::ode::OdeDialect", "::mlir::arith::ArithDialect",
+      "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def LnnFoldFeedbackPass : Pass<"lnn-fold-feedback", "::mlir::func::FuncOp"> {
+  let summary = "compose constant feedback into recurrent matrices";
+  let description = [{
+    The input of an `lnn.ctrnn` that takes one Euler step is `lnn.feedback` of the same state, all matrices being constants:
+    `W (x + F h) + R h = W x + (F W + R) h`, which is the same in real arithmetic, and one product less. The new
+    matrix is computed in double and rounded once.
+
+    ```mlir
+    %u = lnn.feedback %x, %h through %f : ...
+    %next = lnn.ctrnn %h, %u for %dt method #ode.method<euler, steps = 1> activation tanh input(%w) recurrent(%r) neurons(%tau, %b) : ...
+    // becomes
+    %next = lnn.ctrnn %h, %x for %dt ... input(%w) recurrent(%r_and_f_w) ...
+    ```
+  }];
+  let statistics = [Statistic<"numFolded", "folded", "feedbacks that are gone">];
+  let dependentDialects = ["::lnn::LnnDialect", "::lnn::ode::OdeDialect", "::mlir::arith::ArithDialect"];
+}
+
+def LnnMergeStepsPass : Pass<"lnn-merge-steps", "::mlir::func::FuncOp"> {
+  let summary = "make steps of one cell one cell of more steps";
+  let description = [{
+    Cells that follow each other with the same parameters and steps of the same length, and a counted loop around one cell, become one
+    `lnn.ltc` or `lnn.ctrnn` of as many steps.
+
+    ```mlir
+    %h4 = lnn.scan %i of %c4 carrying (%h = %h0) : ... { %next = lnn.ctrnn %h, %u for %d method #ode.method<euler, steps = 1> ... }
+    // becomes
+    %h4 = lnn.ctrnn %h0, %u for %dt method #ode.method<euler, steps = 4> ... // dt = 4 d
+    ```
+  }];
+  let statistics = [Statistic<"numMerged", "merged", "loops and steps that are gone">];
+  let dependentDialects = ["::lnn::LnnDialect", "::lnn::ode::OdeDialect", "::mlir::arith::ArithDialect",
+      "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+#endif

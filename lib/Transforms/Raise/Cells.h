@@ -1,0 +1,82 @@
+//===- Cells.h - the cells that formulas are raised to ----------*- C++ -*-===//
+#ifndef LNN_LIB_TRANSFORMS_RAISE_CELLS_H
+#define LNN_LIB_TRANSFORMS_RAISE_CELLS_H
+
+#include "Algebra.h"
+#include "Materialize.h"
+
+#include "lnn/Dialect/Lnn/Cells.h"
+
+namespace lnn::raise {
+
+/// A tensor that may be a cell's next state.
+struct Candidate {
+  mlir::Value next;    ///< in a loop's body where there is a loop
+  mutable ScanOp loop; ///< counted: its only state becomes `next`, nothing else
+                       ///< flows through it
+
+  mlir::RankedTensorType type() const {
+    return llvm::cast<mlir::RankedTensorType>(next.getType());
+  }
+  /// How often the step is taken.
+  int64_t steps() const;
+  /// The op that a cell comes in front of.
+  mlir::Operation *place() const;
+  /// The value that the cell's result is in place of.
+  mlir::Value replaced() const;
+  /// The sizes of `next`, as values in front of its op. Not for loops.
+  llvm::SmallVector<mlir::OpFoldResult> sizes(mlir::OpBuilder &b) const;
+};
+
+/// What a match lacked, or made: for remarks.
+class Report {
+public:
+  explicit Report(bool enabled) : enabled(enabled) {}
+  bool lacks(const Candidate &candidate, llvm::StringRef cell,
+             const llvm::Twine &what) const;
+  void made(mlir::Operation *cell, const llvm::Twine &what) const;
+
+private:
+  bool enabled;
+};
+
+/// Each puts the cell in place of the candidate where the formula is its
+/// equations; otherwise nothing that counts is changed.
+bool raiseLtc(const Candidate &candidate, Notation &notation,
+              const Report &report);
+
+bool raiseCfc(const Candidate &candidate, Notation &notation,
+              const Report &report);
+bool raiseCtrnn(const Candidate &candidate, Notation &notation,
+                const Report &report);
+/// A state of a loop that one step of an explicit method advances.
+bool raiseSolve(ScanOp scan, unsigned index, const Report &report);
+
+/// sum_k weight(k, j) feature(k) + bias(j): one neuron j of a dense layer.
+struct Layer {
+  std::optional<unsigned> variable; ///< k
+  int64_t extent = 0;
+  F feature = nullptr;
+  F weight = nullptr;
+  llvm::SmallVector<Product> bias;
+
+  /// Adds the layer's constant factor to weight and bias.
+  void scale(double factor, Notation &notation);
+  mlir::AffineExpr sender(Notation &notation) const {
+    return variable ? notation.variable(*variable) : notation.zero();
+  }
+};
+/// The layers that a sum of terms consists of, one for each sum over an index,
+/// `post` being the variable of the receiving neuron. The other terms are the
+/// first one's bias.
+llvm::SmallVector<Layer> layersOf(llvm::ArrayRef<Product> terms, unsigned post,
+                                  Notation &notation);
+
+/// The wiring of the synapses whose product of constant factors is not zero;
+/// null where all exist.
+WiringAttr wiringOf(const Product &weight, llvm::ArrayRef<mlir::AffineExpr> at,
+                    llvm::ArrayRef<int64_t> shape, mlir::MLIRContext *context,
+                    Notation &notation, mlir::Type type);
+
+} // namespace lnn::raise
+#endif // LNN_LIB_TRANSFORMS_RAISE_CELLS_H

@@ -1,0 +1,230 @@
+// RUN: lnn-opt %s --split-input-file --pass-pipeline='builtin.module(func.func(lnn-raise-cells{remarks=1}),canonicalize,cse)' --verify-diagnostics | FileCheck %s
+
+#kj = affine_map<(b, j, k) -> (k, j)>
+#bk = affine_map<(b, j, k) -> (b, k)>
+#bj3 = affine_map<(b, j, k) -> (b, j)>
+#bj = affine_map<(b, j) -> (b, j)>
+#j = affine_map<(b, j) -> (j)>
+#b0 = affine_map<(b, j) -> (b, 0)>
+
+// CHECK: #wiring = #lnn.wiring<3 x 3, {0: [1], 1: [2], 2: [0, 1]}>
+// A step alone: terms in another order than ncps', the leak's sum folded, a mask with zeros, no input.
+// CHECK-LABEL: @ltc_step
+// CHECK: lnn.ltc %arg0, %{{.*}} for %arg1 unfolds 1 recurrent(%{{.*}}, %arg2, %arg3, %arg4 wired #wiring)
+// CHECK-NOT: lnn.sigmoid
+func.func @ltc_step(%h: tensor<?x3xf32>, %dt: tensor<?x1xf32>, %sigma: tensor<3x3xf32>, %mu: tensor<3x3xf32>, %erev: tensor<3x3xf32>,
+                    %cm: tensor<3xf32>, %gleak: tensor<3xf32>, %vleak: tensor<3xf32>) -> tensor<?x3xf32> {
+  %zero = arith.constant 0.0 : f32
+  %eps = arith.constant 1.0e-8 : f32
+  %c0 = arith.constant 0 : index
+  %w = arith.constant dense<[[0.5, 1.0, 0.25], [1.0, 0.5, 2.0], [4.0, 0.125, 1.0]]> : tensor<3x3xf32>
+  %mask = arith.constant dense<[[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]> : tensor<3x3xf32>
+  %n = tensor.dim %h, %c0 : tensor<?x3xf32>
+  %e = tensor.empty(%n) : tensor<?x3xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?x3xf32>) -> tensor<?x3xf32>
+  %s:2 = linalg.generic {indexing_maps = [#bk, #kj, #kj, #kj, #kj, #kj, #bj3, #bj3], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%h, %sigma, %mu, %w, %mask, %erev : tensor<?x3xf32>, tensor<3x3xf32>, tensor<3x3xf32>, tensor<3x3xf32>, tensor<3x3xf32>, tensor<3x3xf32>)
+      outs(%f, %f : tensor<?x3xf32>, tensor<?x3xf32>) {
+  ^bb0(%x: f32, %si: f32, %m: f32, %wi: f32, %ma: f32, %er: f32, %num: f32, %den: f32):
+    %d = arith.subf %x, %m : f32
+    %a = arith.mulf %d, %si : f32
+    %g = lnn.sigmoid %a : f32
+    %mw = arith.mulf %ma, %wi : f32
+    %c = arith.mulf %mw, %g : f32
+    %r = arith.mulf %er, %c : f32
+    %n1 = arith.addf %r, %num : f32
+    %d1 = arith.addf %c, %den : f32
+    linalg.yield %n1, %d1 : f32, f32
+  } -> (tensor<?x3xf32>, tensor<?x3xf32>)
+  // expected-remark @+1 {{raised to lnn.ltc of 3 neurons and 0 inputs, unfolds = 1}}
+  %next = linalg.generic {indexing_maps = [#bj, #b0, #bj, #bj, #j, #j, #j, #bj], iterator_types = ["parallel", "parallel"]}
+      ins(%h, %dt, %s#0, %s#1, %cm, %gleak, %vleak : tensor<?x3xf32>, tensor<?x1xf32>, tensor<?x3xf32>, tensor<?x3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>)
+      outs(%e : tensor<?x3xf32>) {
+  ^bb0(%x: f32, %t: f32, %num: f32, %den: f32, %c: f32, %g: f32, %v: f32, %out: f32):
+    %ct = arith.divf %c, %t : f32
+    %gv = arith.mulf %v, %g : f32
+    %n0 = arith.addf %num, %gv : f32
+    %ch = arith.mulf %x, %ct : f32
+    %n1 = arith.addf %n0, %ch : f32
+    %d0 = arith.addf %den, %eps : f32
+    %d1 = arith.addf %d0, %g : f32
+    %d2 = arith.addf %ct, %d1 : f32
+    %q = arith.divf %n1, %d2 : f32
+    linalg.yield %q : f32
+  } -> tensor<?x3xf32>
+  return %next : tensor<?x3xf32>
+}
+
+// -----
+
+#kj = affine_map<(b, j, k) -> (k, j)>
+#bk = affine_map<(b, j, k) -> (b, k)>
+#bj3 = affine_map<(b, j, k) -> (b, j)>
+#bj = affine_map<(b, j) -> (b, j)>
+#j = affine_map<(b, j) -> (j)>
+
+// The denominator's weights are not the numerator's: no liquid cell.
+// CHECK-LABEL: @other_weights
+// CHECK-NOT: lnn.ltc
+// CHECK: lnn.sigmoid
+// CHECK-NOT: lnn.ltc
+func.func @other_weights(%h: tensor<2x3xf32>, %w: tensor<3x3xf32>, %w2: tensor<3x3xf32>, %e: tensor<3x3xf32>, %cm: tensor<3xf32>) -> tensor<2x3xf32> {
+  %zero = arith.constant 0.0 : f32
+  %o = tensor.empty() : tensor<2x3xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%o : tensor<2x3xf32>) -> tensor<2x3xf32>
+  %s:2 = linalg.generic {indexing_maps = [#bk, #kj, #kj, #kj, #bj3, #bj3], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%h, %w, %w2, %e : tensor<2x3xf32>, tensor<3x3xf32>, tensor<3x3xf32>, tensor<3x3xf32>) outs(%f, %f : tensor<2x3xf32>, tensor<2x3xf32>) {
+  ^bb0(%x: f32, %wi: f32, %wj: f32, %er: f32, %num: f32, %den: f32):
+    %g = lnn.sigmoid %x : f32
+    %c = arith.mulf %wi, %g : f32
+    %c2 = arith.mulf %wj, %g : f32
+    %r = arith.mulf %er, %c : f32
+    %n1 = arith.addf %r, %num : f32
+    %d1 = arith.addf %c2, %den : f32
+    linalg.yield %n1, %d1 : f32, f32
+  } -> (tensor<2x3xf32>, tensor<2x3xf32>)
+  // expected-remark @+1 {{not raised to lnn.ltc: a sum of the denominator is no part of one of the numerator}}
+  %next = linalg.generic {indexing_maps = [#bj, #bj, #bj, #j, #bj], iterator_types = ["parallel", "parallel"]}
+      ins(%h, %s#0, %s#1, %cm : tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>, tensor<3xf32>) outs(%o : tensor<2x3xf32>) {
+  ^bb0(%x: f32, %num: f32, %den: f32, %c: f32, %out: f32):
+    %ch = arith.mulf %x, %c : f32
+    %n1 = arith.addf %num, %ch : f32
+    %d1 = arith.addf %den, %c : f32
+    %q = arith.divf %n1, %d1 : f32
+    linalg.yield %q : f32
+  } -> tensor<2x3xf32>
+  return %next : tensor<2x3xf32>
+}
+
+// -----
+
+// A closed form written as h1 + t (h2 - h1), with one duration for all; the layers' products on tensors.
+// CHECK-LABEL: @cfc_factored
+// CHECK: %[[DT:.*]] = tensor.extract %arg1[]
+// CHECK: lnn.cfc %arg0 for %[[DT]] mode default ff1(%arg2, %{{.*}}) ff2(%arg3, %{{.*}}) time_a(%arg4, %{{.*}}) time_b(%arg5, %{{.*}})
+func.func @cfc_factored(%f: tensor<2x8xf32>, %dt: tensor<f32>, %w1: tensor<8x4xf32>, %w2: tensor<8x4xf32>, %wa: tensor<8x4xf32>, %wb: tensor<8x4xf32>)
+    -> tensor<2x4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<2x4xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %ff1 = linalg.matmul ins(%f, %w1 : tensor<2x8xf32>, tensor<8x4xf32>) outs(%z : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %ff2 = linalg.matmul ins(%f, %w2 : tensor<2x8xf32>, tensor<8x4xf32>) outs(%z : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %ta = linalg.matmul ins(%f, %wa : tensor<2x8xf32>, tensor<8x4xf32>) outs(%z : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %tb = linalg.matmul ins(%f, %wb : tensor<2x8xf32>, tensor<8x4xf32>) outs(%z : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %scaled = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> ()>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%ta, %dt : tensor<2x4xf32>, tensor<f32>) outs(%e : tensor<2x4xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %m = arith.mulf %a, %b : f32
+    linalg.yield %m : f32
+  } -> tensor<2x4xf32>
+  %gate = arith.addf %scaled, %tb : tensor<2x4xf32>
+  %t = lnn.sigmoid %gate : tensor<2x4xf32>
+  %h1 = math.tanh %ff1 : tensor<2x4xf32>
+  %h2 = math.tanh %ff2 : tensor<2x4xf32>
+  %d = arith.subf %h2, %h1 : tensor<2x4xf32>
+  %td = arith.mulf %t, %d : tensor<2x4xf32>
+  // expected-remark @+1 {{raised to lnn.cfc of 4 neurons, mode default}}
+  %next = arith.addf %h1, %td : tensor<2x4xf32>
+  return %next : tensor<2x4xf32>
+}
+
+// -----
+
+// A counted loop of leaky steps, weights of state and activation folded to 0.75 and 0.25.
+// CHECK-LABEL: @leaky
+// CHECK-SAME: (%[[H0:.*]]: tensor<2x4xf32>, %[[R:.*]]: tensor<4x4xf32>)
+// CHECK: lnn.ctrnn %[[H0]], %{{.*}} for %{{.*}} method #ode.method<euler, steps = 5> activation tanh input(%{{.*}}) recurrent(%[[R]])
+// CHECK-NOT: lnn.scan
+func.func @leaky(%h0: tensor<2x4xf32>, %r: tensor<4x4xf32>) -> tensor<2x4xf32> {
+  %c5 = arith.constant 5 : index
+  %zero = arith.constant 0.0 : f32
+  %keep = arith.constant dense<0.75> : tensor<2x4xf32>
+  %take = arith.constant dense<0.25> : tensor<2x4xf32>
+  %e = tensor.empty() : tensor<2x4xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %h5 = lnn.scan %i of %c5 carrying (%h = %h0) : (tensor<2x4xf32>) -> tensor<2x4xf32> {
+    %s = linalg.matmul ins(%h, %r : tensor<2x4xf32>, tensor<4x4xf32>) outs(%z : tensor<2x4xf32>) -> tensor<2x4xf32>
+    %a = math.tanh %s : tensor<2x4xf32>
+    %old = arith.mulf %keep, %h : tensor<2x4xf32>
+    %new = arith.mulf %take, %a : tensor<2x4xf32>
+    // expected-remark @+1 {{raised to lnn.ctrnn of 4 neurons, 5 Euler steps}}
+    %next = arith.addf %old, %new : tensor<2x4xf32>
+    lnn.yield carrying %next : tensor<2x4xf32>
+  }
+  return %h5 : tensor<2x4xf32>
+}
+
+// -----
+
+// Weights of state and activation that don't add up to 1.
+// CHECK-LABEL: @not_leaky
+// CHECK-NOT: lnn.ctrnn
+// CHECK: lnn.scan
+func.func @not_leaky(%h0: tensor<2x4xf32>, %r: tensor<4x4xf32>) -> tensor<2x4xf32> {
+  %c5 = arith.constant 5 : index
+  %zero = arith.constant 0.0 : f32
+  %keep = arith.constant dense<0.75> : tensor<2x4xf32>
+  %take = arith.constant dense<0.5> : tensor<2x4xf32>
+  %e = tensor.empty() : tensor<2x4xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%e : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %h5 = lnn.scan %i of %c5 carrying (%h = %h0) : (tensor<2x4xf32>) -> tensor<2x4xf32> {
+    %s = linalg.matmul ins(%h, %r : tensor<2x4xf32>, tensor<4x4xf32>) outs(%z : tensor<2x4xf32>) -> tensor<2x4xf32>
+    %a = math.tanh %s : tensor<2x4xf32>
+    %old = arith.mulf %keep, %h : tensor<2x4xf32>
+    %new = arith.mulf %take, %a : tensor<2x4xf32>
+    // expected-remark @+1 {{not raised to lnn.ctrnn: the weights of state and activation don't add up to 1}}
+    %next = arith.addf %old, %new : tensor<2x4xf32>
+    lnn.yield carrying %next : tensor<2x4xf32>
+  }
+  return %h5 : tensor<2x4xf32>
+}
+
+// -----
+
+// Heun's method over a field without parameters, the step's length a number.
+// CHECK-LABEL: @heun
+// CHECK: %[[DT:.*]] = arith.constant 1.000000e+00 : f32
+// CHECK: ode.solve %arg0 for %[[DT]] method <heun, steps = 10>
+// CHECK-NEXT: ^bb0(%{{.*}}: f32, %[[S:.*]]: tensor<3xf32>):
+// CHECK-NEXT: %[[K:.*]] = math.sin %[[S]]
+// CHECK-NEXT: ode.yield %[[K]]
+// CHECK-NOT: lnn.scan
+func.func @heun(%h0: tensor<3xf32>) -> tensor<3xf32> {
+  %c10 = arith.constant 10 : index
+  %dt = arith.constant dense<0.1> : tensor<3xf32>
+  %half = arith.constant dense<0.05> : tensor<3xf32>
+  %h1 = lnn.scan %i of %c10 carrying (%h = %h0) : (tensor<3xf32>) -> tensor<3xf32> {
+    %k1 = math.sin %h : tensor<3xf32>
+    %d1 = arith.mulf %dt, %k1 : tensor<3xf32>
+    %x = arith.addf %h, %d1 : tensor<3xf32>
+    %k2 = math.sin %x : tensor<3xf32>
+    %k = arith.addf %k1, %k2 : tensor<3xf32>
+    %d = arith.mulf %half, %k : tensor<3xf32>
+    // expected-remark @+1 {{raised to ode.solve by heun, steps = 10}}
+    %next = arith.addf %h, %d : tensor<3xf32>
+    lnn.yield carrying %next : tensor<3xf32>
+  }
+  return %h1 : tensor<3xf32>
+}
+
+// -----
+
+// Two stages of no known method.
+// CHECK-LABEL: @no_method
+// CHECK-NOT: ode.solve
+func.func @no_method(%h0: tensor<3xf32>) -> tensor<3xf32> {
+  %c10 = arith.constant 10 : index
+  %dt = arith.constant dense<0.1> : tensor<3xf32>
+  %h1 = lnn.scan %i of %c10 carrying (%h = %h0) : (tensor<3xf32>) -> tensor<3xf32> {
+    %k1 = math.sin %h : tensor<3xf32>
+    %d1 = arith.mulf %dt, %k1 : tensor<3xf32>
+    %x = arith.addf %h, %d1 : tensor<3xf32>
+    %k2 = math.sin %x : tensor<3xf32>
+    %k = arith.addf %k1, %k2 : tensor<3xf32>
+    %d = arith.mulf %dt, %k : tensor<3xf32>
+    // expected-remark @+1 {{not raised to ode.solve: no tableau has the coefficients of 2 stages}}
+    %next = arith.addf %h, %d : tensor<3xf32>
+    lnn.yield carrying %next : tensor<3xf32>
+  }
+  return %h1 : tensor<3xf32>
+}
