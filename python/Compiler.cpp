@@ -35,7 +35,8 @@ compile(const py::object &source, const std::string &target,
         const std::string &cpu, const std::string &features,
         const std::string &name, const std::string &baseDir,
         const std::vector<std::pair<std::string, std::string>> &states,
-        const std::string &emit, bool reroll) {
+        const std::string &emit, bool reroll,
+        const std::vector<std::string> &dynamic, bool streaming) {
   lnn::CompileOptions options;
   options.target = target;
   options.cpu = cpu;
@@ -45,6 +46,8 @@ compile(const py::object &source, const std::string &target,
   options.states = states;
   options.emit = emit;
   options.reroll = reroll;
+  options.dynamic = dynamic;
+  options.streaming = streaming;
 
   lnn::CompileResult result;
   if (py::isinstance<py::str>(source)) {
@@ -75,7 +78,7 @@ PYBIND11_MODULE(_compiler, m) {
   m.def("compile", &compile, py::arg("source"), py::kw_only(),
         py::arg("target"), py::arg("cpu"), py::arg("features"), py::arg("name"),
         py::arg("base_dir"), py::arg("states"), py::arg("emit"),
-        py::arg("reroll"));
+        py::arg("reroll"), py::arg("dynamic"), py::arg("streaming"));
   m.def("targets", [] {
     py::list names;
     for (llvm::StringRef name : lnn::targetNames())

@@ -6,6 +6,7 @@
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "lnn/Dialect/Ode/Ode.h"
 #include "lnn/Dialect/Onnx/Onnx.h"
+#include "lnn/Streaming/Passes.h"
 #include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/Transforms/Passes.h"
 #include "mlir/InitAllDialects.h"
@@ -29,6 +30,7 @@ void registerAllPasses() {
   registerLnnCodegenPasses();
   registerLnnConversionPasses();
   registerLnnTransformsPasses();
+  registerLnnStreamingPasses();
   registerLnnTargetCpuPasses();
   registerCpuPipeline();
 }
