@@ -1,5 +1,6 @@
 //===- ExposeStates.cpp - states that start from zeros become arguments ---===//
 #include "Locality.h"
+#include "Thaw.h"
 #include "lnn/Streaming/Edit.h"
 #include "lnn/Streaming/FreeSizes.h"
 #include "lnn/Streaming/Passes.h"
@@ -35,7 +36,7 @@ static Drives drives(func::FuncOp function, const Sensitivity &s) {
     if (type == "GRU" || type == "LSTM" || type == "RNN") {
       runs = s.varies(node.getInputs()[0], view.intAttr("layout", 0) ? 1 : 0);
     } else if (type == "Loop") {
-      runs = s.contentsVary(node.getInputs()[0]);
+      runs = s.contentsVary(node.getInputs()[0]) || indexedInLoop(node, s);
     } else if (type == "Scan") {
       auto axes = view.intsAttr("scan_input_axes");
       unsigned count = view.intAttr("num_scan_inputs", 0);
@@ -195,11 +196,12 @@ FailureOr<Value> Exposer::addState(NodeOp node, StringRef what,
   SmallVector<int64_t> shape;
   SmallVector<Attribute> dims;
   for (Dim d : info.dims) {
-    if (!d.isConst() && (!d.isSymbol() || StringRef(d.str()).contains('#')))
-      return NodeView(node).unsupported("the size " + Twine(d.str()) +
-                                        " of its state is not a size of the "
-                                        "model's inputs"),
-             failure();
+    if (!d.isConst() && (!d.isSymbol() || StringRef(d.str()).contains('#'))) {
+      (void)NodeView(node).unsupported("the size " + Twine(d.str()) +
+                                       " of its state is not a size of the "
+                                       "model's inputs");
+      return failure();
+    }
     shape.push_back(d.isConst() ? d.value() : ShapedType::kDynamic);
     dims.push_back(d.isConst() ? Attribute(b.getI64IntegerAttr(d.value()))
                                : Attribute(b.getStringAttr(d.str())));

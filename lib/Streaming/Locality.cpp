@@ -23,10 +23,6 @@ static bool isNode(NodeOp node, StringRef type) {
   return !node.getDomainAttr() && node.getOpType() == type;
 }
 
-static YieldOp yieldOf(Region &body) {
-  return cast<YieldOp>(body.front().getTerminator());
-}
-
 LogicalResult Locality::refuse(NodeOp node, const Twine &why) {
   return NodeView(node).unsupported("it cannot be computed piece by piece: " +
                                     why);
@@ -237,6 +233,8 @@ LogicalResult Locality::visitSlice(NodeOp node) {
   bool toEnd = end >= std::numeric_limits<int32_t>::max();
   if (step == 1 && begin == -1 && toEnd && window->ahead == 0)
     return success(); // the newest
+  if (step < 0)
+    return refuse(node, "it turns the time axis around");
   if (step != 1 || begin < 0 || begin > window->behind || (end >= 0 && !toEnd))
     return refuse(node, "it cuts pieces out of the time axis");
   int64_t left = window->ahead + (toEnd ? 0 : end);

@@ -156,17 +156,16 @@ std::string Thaw::gatherFault() {
   return "";
 }
 
-/// A value from outside, and its axis that varies, which the body of a Loop
-/// reads at a place that it computes.
-std::optional<std::pair<Value, int64_t>> Thaw::indexedInLoop() {
+std::optional<std::pair<Value, int64_t>>
+lnn::streaming::indexedInLoop(NodeOp loop, const Sensitivity &s) {
   std::optional<std::pair<Value, int64_t>> found;
-  node->walk([&](NodeOp inner) {
-    if (inner == node || inner.getDomainAttr() ||
+  loop->walk([&](NodeOp inner) {
+    if (inner == loop || inner.getDomainAttr() ||
         (inner.getOpType() != "Gather" && inner.getOpType() != "Slice") ||
         inner.getInputs().size() < 2)
       return;
     Value data = inner.getInputs()[0];
-    if (node->isAncestor(data.getParentBlock()->getParentOp()) ||
+    if (loop->isAncestor(data.getParentBlock()->getParentOp()) ||
         integersOf(inner.getInputs()[1]))
       return;
     for (int64_t axis : s.axes(data)) {
@@ -180,7 +179,7 @@ std::optional<std::pair<Value, int64_t>> Thaw::indexedInLoop() {
 }
 
 std::string Thaw::loopFault() {
-  if (!view.hasInput(0) || !integersOf(in(0)) || !indexedInLoop())
+  if (!view.hasInput(0) || !integersOf(in(0)) || !indexedInLoop(node, s))
     return "";
   return "its trip count is the constant " +
          std::to_string(integersOf(in(0))->front());
@@ -230,6 +229,25 @@ bool Thaw::losesSize() {
   return in && !out;
 }
 
+/// Where the operand comes from that an elementwise node does not fit with.
+std::string Thaw::fixedOperand() {
+  if (!isElementwise(node))
+    return "";
+  for (Value v : node.getInputs()) {
+    if (!s.axes(v).empty() || s.at(v).rank() == 0)
+      continue;
+    NodeOp source = v.getDefiningOp<NodeOp>();
+    bool sized = llvm::any_of(
+        s.at(v).dims, [](Dim d) { return d.isConst() && d.value() > 1; });
+    if (sized && source)
+      return "; what is fixed comes from " + source.getOpType().str() +
+             " node '" + nameOf(source).str() + "'";
+    if (sized && v.getDefiningOp())
+      return "; what is fixed is a constant, " + s.at(v).str();
+  }
+  return "";
+}
+
 std::string Thaw::fault() {
   for (Value v : node.getInputs())
     if (!isa<NoneType>(v.getType()) && !s.knows(v))
@@ -243,8 +261,12 @@ std::string Thaw::fault() {
     fails |= !s.other(v).present();
   }
   if (fails) {
+    // The message names the node, which is named already.
     StringRef why = s.secondProbe().why();
-    return "with " + std::to_string(s.otherSize()) + " instead: " + why.str();
+    if (size_t at = why.find("): "); at != StringRef::npos)
+      why = why.drop_front(at + 3);
+    return "with " + std::to_string(s.otherSize()) + " in its place, " +
+           why.str() + fixedOperand();
   }
   std::string text;
   if (is("Slice") && node.getInputs().size() >= 3)
@@ -274,7 +296,7 @@ static Dim product(DimContext &dims, ArrayRef<Dim> factors) {
 
 /// A target that holds the size becomes one that takes it from the input.
 bool Thaw::thawReshape() {
-  if (node.getInputs().size() != 2 || view.intAttr("allowzero", 0))
+  if (node.getInputs().size() != 2)
     return false;
   const ValueInfo &from = s.at(in(0)), &to = s.at(node.getOutputs()[0]);
   SmallVector<int64_t> axes = s.axes(in(0));
@@ -315,7 +337,8 @@ bool Thaw::thawReshape() {
       values.push_back(-1);
     else if (target[p].isConst())
       values.push_back(target[p].value());
-    else if (p < int64_t(source.size()) && source[p] == target[p])
+    else if (p < int64_t(source.size()) && source[p] == target[p] &&
+             !view.intAttr("allowzero", 0))
       values.push_back(0);
     else
       return false;
@@ -389,7 +412,7 @@ bool Thaw::thawGather() {
 
 /// The trip count becomes the size of what the body goes through.
 bool Thaw::thawLoop() {
-  auto indexed = indexedInLoop();
+  auto indexed = indexedInLoop(node, s);
   if (!indexed || integersOf(in(0))->front() != s.size() ||
       s.excess(indexed->first, indexed->second) != 0)
     return false;

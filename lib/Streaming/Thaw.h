@@ -35,12 +35,17 @@ private:
                                bool isEnd);
   std::string wrongBound(mlir::Value data, int64_t axis);
   std::string sliceFault(), gatherFault(), loopFault(), lengthsFault();
+  std::string fixedOperand();
   bool losesSize();
   bool thawReshape(), thawExpand(), thawSlice(), thawGather(), thawLoop(),
       thawLengths(), thawElementwise();
   mlir::Value narrow(mlir::Value v, int64_t axis);
-  std::optional<std::pair<mlir::Value, int64_t>> indexedInLoop();
 };
+
+/// A value from outside, and its axis that varies, which the body of a Loop
+/// reads at a place that it computes.
+std::optional<std::pair<mlir::Value, int64_t>>
+indexedInLoop(onnx::NodeOp loop, const Sensitivity &s);
 
 /// True for operators that compute each element from one of each operand, with
 /// broadcasting.

@@ -327,15 +327,14 @@ static LogicalResult expandAppending(ExpandContext &ctx, const LoopParts &parts,
                                      ArrayRef<Value> arguments,
                                      SmallVectorImpl<Value> &results) {
   bindGrown(ctx, parts);
-  MutableOperandRange yields = yieldOf(*parts.body).getValuesMutable();
-  SmallVector<Value> before(yields.begin(), yields.end());
+  onnx::YieldOp yield = yieldOf(*parts.body);
+  SmallVector<Value> before(yield.getValues());
   for (auto [k, growth] : llvm::enumerate(parts.growth))
     if (growth)
-      yields[1 + k].set(growth->appended);
+      yield->setOperand(1 + k, growth->appended);
   LogicalResult result = ctx.expandBody(*parts.body, arguments, results);
   // The body may be expanded again, where a loop around it is.
-  for (auto [operand, value] : llvm::zip(yields, before))
-    operand.set(value);
+  yield->setOperands(before);
   return result;
 }
 
@@ -558,17 +557,12 @@ LogicalResult WhileBuilder::buildBody(scf::WhileOp loop) {
   for (unsigned k = 0; k < outputs; ++k)
     stored.push_back(store(results[1 + parts.carried + k],
                            after->getArgument(at + k), step, k));
-  // What is carried is updated in place, last: the body may read every old
-  // value.
   at = 2;
   for (unsigned k = 0; k < parts.carried; ++k) {
     if (!keep[k])
       continue;
     Value old = after->getArgument(at++);
-    Value value = castTo(b, loc, results[1 + k], old.getType());
-    next.push_back(bufferization::MaterializeInDestinationOp::create(
-                       b, loc, TypeRange(old.getType()), value, old)
-                       .getResult());
+    next.push_back(castTo(b, loc, results[1 + k], old.getType()));
   }
   llvm::append_range(next, stored);
   scf::YieldOp::create(b, loc, next);
