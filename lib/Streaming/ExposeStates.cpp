@@ -25,6 +25,26 @@ using namespace lnn::streaming;
 /// one that a convolution runs along that is padded in front.
 enum class Drives { Nothing, Convolution, Recurrence };
 
+/// A convolution along what varies, or a padding in front of it.
+static bool looksBack(NodeOp node, const Sensitivity &s) {
+  if (node.getOpType() != "Conv" && node.getOpType() != "Pad")
+    return false;
+  Value x = node.getInputs()[0];
+  for (int64_t axis : s.axes(x)) {
+    if (node.getOpType() == "Conv") {
+      if (axis >= 2)
+        return true;
+      continue;
+    }
+    auto pads = node.getInputs().size() > 1 ? integersOf(node.getInputs()[1])
+                                            : std::nullopt;
+    if (pads && int64_t(pads->size()) == 2 * s.at(x).rank() &&
+        (*pads)[axis] > 0)
+      return true;
+  }
+  return false;
+}
+
 static Drives drives(func::FuncOp function, const Sensitivity &s) {
   Drives result = Drives::Nothing;
   for (NodeOp node : function.getBody().front().getOps<NodeOp>()) {
@@ -46,10 +66,8 @@ static Drives drives(func::FuncOp function, const Sensitivity &s) {
         Value v = node.getInputs()[states + i];
         runs |= s.varies(v, axis < 0 ? axis + s.at(v).rank() : axis);
       }
-    } else if ((type == "Conv" || type == "Pad") && result == Drives::Nothing) {
-      for (int64_t axis : s.axes(node.getInputs()[0]))
-        if (axis >= 1)
-          result = Drives::Convolution;
+    } else if (looksBack(node, s)) {
+      result = Drives::Convolution;
     }
     if (runs)
       return Drives::Recurrence;

@@ -652,7 +652,7 @@ LogicalResult Locality::visit(NodeOp node) {
   if (sizes) {
     // Arithmetic of sizes stays such, and ends where a size is taken.
     for (Value v : node.getOutputs())
-      if (!s.at(v).data)
+      if (!s.at(v).data || !s.axes(v).empty())
         return refuse(node, "it computes with the length of the sequence");
     return success();
   }

@@ -86,6 +86,13 @@ bool lnn::streaming::isElementwise(NodeOp node) {
   return !node.getDomainAttr() && names.contains(node.getOpType());
 }
 
+static Dim product(DimContext &dims, ArrayRef<Dim> factors) {
+  Dim result = dims.constant(1);
+  for (Dim d : factors)
+    result = result && d ? dims.mul(result, d) : Dim();
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // Faults
 //===----------------------------------------------------------------------===//
@@ -192,6 +199,16 @@ std::string Thaw::lengthsFault() {
   return "its sequence_lens are constants";
 }
 
+/// With sizes that are symbols, a wrong number of elements shows when it runs.
+std::string Thaw::reshapeFault() {
+  DimContext &dims = s.secondProbe().dims();
+  Dim before = product(dims, s.other(in(0)).dims),
+      after = product(dims, s.other(node.getOutputs()[0]).dims);
+  if (s.axes(in(0)).empty() || before == after)
+    return "";
+  return "its target does not follow it";
+}
+
 /// True where a size goes in and none comes out although the operator does not
 /// end it.
 bool Thaw::losesSize() {
@@ -273,6 +290,8 @@ std::string Thaw::fault() {
     text = sliceFault();
   else if (is("Gather"))
     text = gatherFault();
+  else if (is("Reshape"))
+    text = reshapeFault();
   else if (is("Loop"))
     text = loopFault();
   else if (isRecurrentOp())
@@ -286,13 +305,6 @@ std::string Thaw::fault() {
 //===----------------------------------------------------------------------===//
 // Rewriting
 //===----------------------------------------------------------------------===//
-
-static Dim product(DimContext &dims, ArrayRef<Dim> factors) {
-  Dim result = dims.constant(1);
-  for (Dim d : factors)
-    result = result && d ? dims.mul(result, d) : Dim();
-  return result;
-}
 
 /// A target that holds the size becomes one that takes it from the input.
 bool Thaw::thawReshape() {

@@ -34,7 +34,8 @@ private:
   std::optional<int64_t> bound(mlir::Value data, int64_t axis, int64_t literal,
                                bool isEnd);
   std::string wrongBound(mlir::Value data, int64_t axis);
-  std::string sliceFault(), gatherFault(), loopFault(), lengthsFault();
+  std::string sliceFault(), gatherFault(), reshapeFault(), loopFault(),
+      lengthsFault();
   std::string fixedOperand();
   bool losesSize();
   bool thawReshape(), thawExpand(), thawSlice(), thawGather(), thawLoop(),

@@ -27,10 +27,10 @@ public:
   bool failed() const { return !message.empty(); }
   /// The first error.
   const std::string &why() const { return message; }
-  onnx::DimContext &dims() { return analysis.dims; }
+  onnx::DimContext &dims() const { return analysis.dims; }
 
 private:
-  onnx::Analysis analysis;
+  mutable onnx::Analysis analysis; // dimensions may be made at any time
   std::string message;
 };
 
