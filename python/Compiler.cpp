@@ -35,8 +35,8 @@ compile(const py::object &source, const std::string &target,
         const std::string &cpu, const std::string &features,
         const std::string &name, const std::string &baseDir,
         const std::vector<std::pair<std::string, std::string>> &states,
-        const std::string &emit, bool reroll, bool raise,
-        bool foldFeedback) {
+        const std::string &emit, bool reroll, bool raise, bool foldFeedback,
+        const std::vector<std::string> &dynamic, bool streaming) {
   lnn::CompileOptions options;
   options.target = target;
   options.cpu = cpu;
@@ -48,6 +48,8 @@ compile(const py::object &source, const std::string &target,
   options.reroll = reroll;
   options.raise = raise;
   options.foldFeedback = foldFeedback;
+  options.dynamic = dynamic;
+  options.streaming = streaming;
 
   lnn::CompileResult result;
   if (py::isinstance<py::str>(source)) {
@@ -78,8 +80,8 @@ PYBIND11_MODULE(_compiler, m) {
   m.def("compile", &compile, py::arg("source"), py::kw_only(),
         py::arg("target"), py::arg("cpu"), py::arg("features"), py::arg("name"),
         py::arg("base_dir"), py::arg("states"), py::arg("emit"),
-        py::arg("reroll"), py::arg("raise_cells"),
-        py::arg("fold_feedback"));
+        py::arg("reroll"), py::arg("raise_cells"), py::arg("fold_feedback"),
+        py::arg("dynamic"), py::arg("streaming"));
   m.def("targets", [] {
     py::list names;
     for (llvm::StringRef name : lnn::targetNames())

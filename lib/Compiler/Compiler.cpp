@@ -1,6 +1,7 @@
 //===- Compiler.cpp - the facade every entry point calls ------------------===//
 #include "lnn/Compiler/Compiler.h"
 
+#include "lnn/Dialect/Onnx/Onnx.h"
 #include "lnn/Frontend/Onnx/Import.h"
 #include "lnn/Target/Target.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -103,6 +104,7 @@ private:
   }
   OwningOpRef<ModuleOp> read(MLIRContext &context);
   LogicalResult pairStates(ModuleOp module);
+  bool request(ModuleOp module);
   void emit(ModuleOp module, const Target &target,
             const TargetOptions &targetOptions, OutputKind kind);
   std::string hash() const;
@@ -120,6 +122,9 @@ std::string Compilation::hash() const {
   sha.update(options.reroll ? "\nreroll" : "\n");
   sha.update(options.raise ? "\nraise" : "\n");
   sha.update(options.foldFeedback ? "\nfold-feedback" : "\n");
+  for (const std::string &size : options.dynamic)
+    sha.update("\n" + size);
+  sha.update(options.streaming ? "\nstreaming" : "\n");
   sha.update("\n" LNN_VERSION);
   return llvm::toHex(sha.final(), /*LowerCase=*/true);
 }
@@ -203,6 +208,26 @@ OwningOpRef<ModuleOp> Compilation::read(MLIRContext &context) {
   return module;
 }
 
+/// Writes down what passes on the import level are asked for.
+bool Compilation::request(ModuleOp module) {
+  if (options.dynamic.empty() && !options.streaming)
+    return true;
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main || main.getOps<onnx::NodeOp>().empty())
+    return fail(ErrorKind::Unsupported,
+                "not supported: dynamic sizes and streaming are for models "
+                "imported from ONNX"),
+           false;
+  Builder b(module.getContext());
+  if (!options.dynamic.empty())
+    main->setAttr("lnn.dynamic",
+                  b.getStrArrayAttr(SmallVector<StringRef>(
+                      options.dynamic.begin(), options.dynamic.end())));
+  if (options.streaming)
+    main->setAttr("lnn.streaming", b.getUnitAttr());
+  return true;
+}
+
 void Compilation::emit(ModuleOp module, const Target &target,
                        const TargetOptions &targetOptions, OutputKind kind) {
   if (kind == OutputKind::MLIR) {
@@ -226,10 +251,13 @@ void Compilation::run() {
   if (!kind)
     return fail(ErrorKind::Input, "cannot emit '" + options.emit +
                                       "'; there is: so, obj, llvm, asm, mlir");
-  TargetOptions targetOptions{
-      options.cpu, options.features,
-      (options.name.empty() ? "model" : options.name) + ".so", options.reroll,
-      options.raise, options.foldFeedback};
+  TargetOptions targetOptions{options.cpu,
+                              options.features,
+                              (options.name.empty() ? "model" : options.name) +
+                                  ".so",
+                              options.reroll,
+                              options.raise,
+                              options.foldFeedback};
   if (std::string error = target->check(targetOptions); !error.empty())
     return fail(ErrorKind::Input, error);
 
@@ -249,6 +277,8 @@ void Compilation::run() {
   if (!module)
     return;
   Builder b(&context);
+  if (!request(*module))
+    return;
   (*module)->setAttr("lnn.hash", b.getStringAttr(hash()));
   (*module)->setAttr(
       "lnn.name",

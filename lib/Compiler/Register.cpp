@@ -6,6 +6,7 @@
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "lnn/Dialect/Ode/Ode.h"
 #include "lnn/Dialect/Onnx/Onnx.h"
+#include "lnn/Streaming/Passes.h"
 #include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/Transforms/Passes.h"
 #include "lnn/Transforms/Raise/Passes.h"
@@ -32,6 +33,7 @@ void registerAllPasses() {
   registerLnnTransformsPasses();
   registerLnnRaisePasses();
   registerRaisePipeline();
+  registerLnnStreamingPasses();
   registerLnnTargetCpuPasses();
   registerCpuPipeline();
 }

@@ -25,6 +25,8 @@ def compile(
     reroll: bool = True,
     raise_cells: bool = True,
     fold_feedback: bool = True,
+    dynamic: Mapping[str, Mapping[int, str]] | None = None,
+    streaming: bool = False,
 ) -> Model:
     """Compiles a model to native code.
 
@@ -45,6 +47,12 @@ def compile(
             faster. Results differ by rounding.
         fold_feedback: compose a cell's constant linear feedback into its recurrent matrix, which
             is the same in real arithmetic.
+        dynamic: sizes that the export fixed and that are to vary, by input and axis:
+            `{"x": {1: "time"}}`. Axes named alike have one size. Where a node of the model fixes
+            such a size, the error names it.
+        streaming: make recurrent states that start from zeros inside of the model (a GRU without
+            `initial_h`, a causal convolution's padding) states of a session, so that a model
+            exported for whole sequences is stepped through one in pieces of any length.
 
     Raises:
         UnsupportedError: the model uses something that is not supported; the message lists all of
@@ -65,6 +73,8 @@ def compile(
         reroll=bool(reroll),
         raise_cells=bool(raise_cells),
         fold_feedback=bool(fold_feedback),
+        dynamic=_dynamic(dynamic),
+        streaming=bool(streaming),
     )
     if kind:
         _raise(kind, diagnostics)
@@ -137,6 +147,25 @@ def _states(states: Mapping[str, str] | None) -> list[tuple[str, str]]:
                 f"states maps input names to output names, not {pair[0]!r} to {pair[1]!r}"
             )
     return pairs
+
+
+def _dynamic(dynamic: Mapping[str, Mapping[int, str]] | None) -> list[str]:
+    sizes = []
+    for name, axes in dict(dynamic or {}).items():
+        if not isinstance(name, str) or not isinstance(axes, Mapping):
+            raise InputError(
+                'dynamic maps input names to axes and their names, as {"x": {1: "time"}}, '
+                f"not {name!r} to {axes!r}"
+            )
+        for axis, size in axes.items():
+            whole = isinstance(axis, int) and not isinstance(axis, bool)
+            if not whole or not isinstance(size, str) or not size or "=" in size:
+                raise InputError(
+                    f"dynamic gives axes of {name!r} names, as {{1: 'time'}}, "
+                    f"not {axis!r} the name {size!r}"
+                )
+            sizes.append(f"{name}:{axis}={size}")
+    return sizes
 
 
 def _raise(kind: str, diagnostics: str) -> NoReturn:

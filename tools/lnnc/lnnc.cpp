@@ -72,6 +72,16 @@ struct Options {
       cl::desc("Leave a cell's constant linear feedback apart from its "
                "recurrent matrix"),
       cl::cat(category)};
+  cl::list<std::string> dynamic{
+      "dynamic",
+      cl::desc("A size that the export fixed and that is to vary: dimension "
+               "`axis` of an input, under a name (x:1=time)"),
+      cl::value_desc("input:axis=name"), cl::CommaSeparated, cl::cat(category)};
+  cl::opt<bool> streaming{
+      "streaming",
+      cl::desc("Make states that start from zeros inside of the model inputs "
+               "and outputs, so that a session steps it through a sequence"),
+      cl::cat(category)};
   cl::opt<std::string> emit{
       "emit",
       cl::desc("What to write: so, obj, llvm, asm or mlir (as lowered)"),
@@ -98,7 +108,8 @@ void unregister(Options &options) {
        std::initializer_list<std::reference_wrapper<cl::Option>>{
            options.input, options.output, options.target, options.cpu,
            options.features, options.name, options.states, options.noReroll,
-           options.noRaise, options.noFoldFeedback, options.emit})
+           options.noRaise, options.noFoldFeedback, options.dynamic,
+           options.streaming, options.emit})
     option.get().removeArgument();
 }
 
@@ -179,6 +190,8 @@ int main(int argc, char **argv) {
   compile.reroll = !options.noReroll;
   compile.raise = !options.noRaise;
   compile.foldFeedback = !options.noFoldFeedback;
+  compile.dynamic.assign(options.dynamic.begin(), options.dynamic.end());
+  compile.streaming = options.streaming;
   if (!readStates(options, compile))
     return Usage;
   lnn::CompileResult result = lnn::compileFile(options.input, compile);

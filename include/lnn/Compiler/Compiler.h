@@ -36,13 +36,17 @@ struct CompileOptions {
   std::string baseDir; ///< folder of external tensor data, for models not read
                        ///< from a file
   std::vector<std::pair<std::string, std::string>>
-      states;          ///< input -> output pairs that names don't say
+      states;         ///< input -> output pairs that names don't say
   bool reroll = true; ///< turn what an exporter unrolled (time, solver steps)
-                       ///< back into loops
-  bool raise = true;   ///< turn formulas that are a cell's equations into the
-                       ///< cell
+                      ///< back into loops
+  bool raise = true;  ///< turn formulas that are a cell's equations into the
+                      ///< cell
   bool foldFeedback = true; ///< compose constant feedback into recurrent
                             ///< matrices
+  std::vector<std::string> dynamic; ///< sizes that the export fixed and that
+                                    ///< are to vary: input:axis=name
+  bool streaming = false; ///< states that start from zeros inside of the model
+                          ///< become arguments and results
   std::string emit =
       "so"; ///< what the artifact is: so, obj, llvm, asm or mlir (as lowered)
 };

@@ -167,7 +167,10 @@ Value Converter::build(OpBuilder &at, Dim dim, Location loc) {
   const DimNode *node = dim.get();
   if (auto it = atEntry.find(node); it != atEntry.end())
     return it->second;
-  if (auto it = bound.find(node); it != bound.end())
+  // A size that a subgraph found is not known outside of it.
+  if (auto it = bound.find(node);
+      it != bound.end() &&
+      it->second.getParentRegion()->isAncestor(at.getBlock()->getParent()))
     return it->second;
   if (node->kind == DimNode::Constant)
     return arith::ConstantIndexOp::create(at, loc, node->value);

@@ -22,6 +22,34 @@ static llvm::cl::list<std::string> &stateFlag() {
   return flag;
 }
 
+static llvm::cl::list<std::string> &dynamicFlag() {
+  static llvm::cl::list<std::string> flag(
+      "dynamic", llvm::cl::value_desc("input:axis=name"),
+      llvm::cl::CommaSeparated,
+      llvm::cl::desc("a size that the export fixed and that is to vary"));
+  return flag;
+}
+
+static llvm::cl::opt<bool> &streamingFlag() {
+  static llvm::cl::opt<bool> flag(
+      "streaming",
+      llvm::cl::desc("states that start from zeros inside of the model become "
+                     "inputs and outputs"));
+  return flag;
+}
+
+/// Writes down what passes are asked for.
+static void request(ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  Builder b(module.getContext());
+  if (main && !dynamicFlag().empty())
+    main->setAttr("lnn.dynamic",
+                  b.getStrArrayAttr(SmallVector<StringRef>(
+                      dynamicFlag().begin(), dynamicFlag().end())));
+  if (main && streamingFlag())
+    main->setAttr("lnn.streaming", b.getUnitAttr());
+}
+
 /// Options from the command line and the file's path.
 static FailureOr<ImportOptions> optionsFor(llvm::SourceMgr &sources) {
   const llvm::MemoryBuffer *buffer =
@@ -57,12 +85,16 @@ static OwningOpRef<Operation *> import(llvm::SourceMgr &sources,
       sources.getMemoryBuffer(sources.getMainFileID())->getBuffer();
   OwningOpRef<ModuleOp> module =
       importModel(bytes, context, *options, unsupported);
+  if (module)
+    request(*module);
   return module ? OwningOpRef<Operation *>(module.release().getOperation())
                 : nullptr;
 }
 
 void lnn::onnx::registerTranslations() {
   (void)stateFlag();
+  (void)dynamicFlag();
+  (void)streamingFlag();
   static TranslateToMLIRRegistration toMlir(
       "import-onnx", "read an ONNX model",
       [](const std::shared_ptr<llvm::SourceMgr> &sources,

@@ -127,13 +127,23 @@ SmallVector<Value> EntryLowering::allSizes(MemRefType type,
   return sizes;
 }
 
+/// Sizes may be data: a product that no 64 bits hold gives -1, which no
+/// allocator fulfils.
 Value EntryLowering::bytesOf(MemRefType type, ArrayRef<Value> sizes) {
   Value bytes = i64(DataLayout::closest(main)
                         .getTypeSize(type.getElementType())
                         .getFixedValue());
-  for (Value size : sizes)
-    bytes = LLVM::MulOp::create(b, loc, bytes, size);
-  return bytes;
+  Value tooMany;
+  Type pair = LLVM::LLVMStructType::getLiteral(b.getContext(),
+                                               {b.getI64Type(), b.getI1Type()});
+  for (Value size : sizes) {
+    Value product = LLVM::SMulWithOverflowOp::create(b, loc, pair, bytes, size);
+    bytes = LLVM::ExtractValueOp::create(b, loc, product, 0);
+    Value over = LLVM::ExtractValueOp::create(b, loc, product, 1);
+    tooMany = tooMany ? LLVM::OrOp::create(b, loc, tooMany, over) : over;
+  }
+  return tooMany ? LLVM::SelectOp::create(b, loc, tooMany, i64(-1), bytes)
+                 : bytes;
 }
 
 void EntryLowering::lowerArguments() {

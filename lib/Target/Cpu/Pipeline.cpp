@@ -1,6 +1,7 @@
 //===- Pipeline.cpp - from models to the LLVM dialect ---------------------===//
 #include "lnn/Codegen/Passes.h"
 #include "lnn/Conversion/Passes.h"
+#include "lnn/Streaming/Passes.h"
 #include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/Transforms/Passes.h"
 #include "lnn/Transforms/Raise/Passes.h"
@@ -38,6 +39,9 @@ static void buildTensorStage(OpPassManager &pm,
                              unsigned lanes) {
   if (options.reroll)
     pm.addNestedPass<func::FuncOp>(createOnnxReroll());
+  // What a function's attributes ask for (lnn.dynamic, lnn.streaming).
+  pm.addNestedPass<func::FuncOp>(createOnnxFreeSizes());
+  pm.addNestedPass<func::FuncOp>(createLnnExposeStates());
   pm.addPass(createConvertOnnxToLnn());
   addCleanup(pm);
   if (options.raise) {

@@ -1,0 +1,281 @@
+"""Sizes that an export fixed, made free: any length agrees with a float64 reference, and what fixes
+a size is named.
+"""
+
+import lnnc
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from conftest import assert_close, assert_same, make_onnx, zoo_path, zoo_sets
+from onnx import numpy_helper
+
+TIME = {"x": {1: "time"}, "timespans": {1: "time"}}
+
+
+def f32(*shape, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype("f4")
+
+
+def weights(name):
+    graph = onnx.load(zoo_path(name)).graph
+    return {i.name: numpy_helper.to_array(i).astype("f8") for i in graph.initializer}
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def cfc(w, x, h, ts):
+    """The closed-form cell in float64 (Hasani 2022), over [B, T, ...]."""
+
+    def linear(v, name):
+        return v @ w[f"r.rnn_cell.{name}.weight"].T + w[f"r.rnn_cell.{name}.bias"]
+
+    ys = []
+    for t in range(x.shape[1]):
+        z = linear(np.concatenate([x[:, t], h], -1), "backbone.0")
+        z = 1.7159 * np.tanh(0.666 * z)
+        gate = sigmoid(linear(z, "time_a") * ts[:, t] + linear(z, "time_b"))
+        h = np.tanh(linear(z, "ff1")) * (1 - gate) + gate * np.tanh(linear(z, "ff2"))
+        ys.append(h)
+    return np.stack(ys, 1), h
+
+
+@pytest.mark.parametrize("time", [1, 16, 1000])
+def test_unrolled_cfc_at_other_lengths(time):
+    m = lnnc.compile(zoo_path("cfc_seq_t16"), dynamic=TIME)
+    assert {i.name: tuple(i.shape) for i in m.get_inputs()} == {
+        "x": (1, "time", 8),
+        "h0": (1, 32),
+        "timespans": (1, "time", 1),
+    }
+    assert tuple(m.get_outputs()[0].shape) == (1, "time", 32)
+    x, h, ts = f32(1, time, 8), f32(1, 32), np.abs(f32(1, time, 1, seed=1)) + 0.1
+    y, hn = cfc(weights("cfc_seq_t16"), x.astype("f8"), h.astype("f8"), ts.astype("f8"))
+    got = m.run({"x": x, "h0": h, "timespans": ts.astype("f4")})
+    assert_close(dict(got.items()), {"y": y.astype("f4"), "hn": hn.astype("f4")}, 5e-6)
+
+
+@pytest.mark.parametrize(
+    "name,dynamic",
+    [
+        ("cfc_seq_t16", TIME),
+        ("cfc_seq_t16_dynamo", TIME),
+        ("ltc_ncp_seq_t16", TIME),
+        ("ltc_seq_external", {"x": {1: "time"}}),
+        ("cfc_ncp_seq_t20", TIME),
+        ("cfc_mixed_seq_t12", {"x": {1: "time"}}),
+        ("ctrnn_feedback_unrolled_t24", {"x": {0: "time"}, "dt": {0: "time"}}),
+        ("mamba_t16", {"input_ids": {1: "time"}}),
+        ("mamba_t16_dynamo", {"input_ids": {1: "time"}}),
+        ("cfc_while_loop", {"x": {0: "time"}, "dt": {0: "time"}}),
+        ("cfc_bidir_scan", {"x": {0: "time"}, "dt": {0: "time"}}),
+    ],
+)
+def test_zoo_models_at_their_own_length_keep_their_bits(name, dynamic, zoo_model):
+    m = lnnc.compile(zoo_path(name), dynamic=dynamic)
+    for inputs, _ in zoo_sets(name):
+        assert_same(m.run(inputs), zoo_model(name).run(inputs))
+
+
+def test_causal_models_do_not_see_what_comes_later():
+    m = lnnc.compile(zoo_path("mamba_t16"), dynamic={"input_ids": {1: "time"}})
+    ids = np.random.default_rng(3).integers(0, 512, (1, 100))
+    whole = m.run({"input_ids": ids})["logits"]
+    for n in (1, 2, 16, 50):
+        part = m.run({"input_ids": ids[:, :n]})["logits"]
+        assert np.array_equal(part, whole[:, :n])
+
+
+# ---- what follows a size -------------------------------------------------------------------------
+
+
+def other_length(nodes, inits, sizes=(6, 1, 2, 17), shape=(2, 6, 4), axis=1, out=None):
+    """Compiles a model of one input exported with 6 times; runs it with others beside ONNX Runtime,
+    which is given the model as it would have been exported with each.
+    """
+
+    def build(n):
+        dims = [n if k == axis else d for k, d in enumerate(shape)]
+        values = {k: v(n) if callable(v) else v for k, v in inits.items()}
+        return make_onnx(nodes(n) if callable(nodes) else nodes, {"x": ("f4", dims)},
+                         {"y": ("f4", out)}, values)  # fmt: skip
+
+    m = lnnc.compile(build(6), dynamic={"x": {axis: "time"}})
+    for n in sizes:
+        x = f32(*[n if k == axis else d for k, d in enumerate(shape)])
+        session = onnxruntime.InferenceSession(build(n).SerializeToString())
+        want = session.run(None, {"x": x})[0]
+        got = m.run({"x": x})["y"]
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got, want, rtol=2e-6, atol=2e-6)
+
+
+def test_reshape_that_joins_time_with_batch():
+    nodes = [("Reshape", ["x", "flat"], ["r"], {}), ("MatMul", ["r", "w"], ["z"], {})]
+    nodes += [("Reshape", ["z", "back"], ["y"], {})]
+    other_length(
+        nodes,
+        {
+            "flat": lambda n: np.array([2 * n, 4]),
+            "w": f32(4, 3),
+            "back": lambda n: np.array([2, n, 3]),
+        },
+    )
+
+
+def test_reshape_where_another_size_equals_time():
+    # heads of 6 beside 6 times
+    other_length(
+        [("Reshape", ["x", "s"], ["y"], {})],
+        {"s": lambda n: np.array([2, n, 6, 2])},
+        shape=(2, 6, 12),
+    )
+
+
+def test_reshape_with_a_computed_size_already():
+    other_length([("Reshape", ["x", "s"], ["y"], {})], {"s": lambda n: np.array([-1, n, 2, 2])})
+
+
+def test_expand_and_zeros_of_the_length():
+    nodes = [
+        ("Expand", ["row", "s"], ["wide"], {}),
+        ("Add", ["x", "wide"], ["a"], {}),
+        ("ConstantOfShape", ["s"], ["z"], {}),
+        ("Add", ["a", "z"], ["b"], {}),
+        ("Mul", ["b", "repeated"], ["y"], {}),
+    ]
+    other_length(
+        nodes,
+        {
+            "row": f32(1, 1, 4),
+            "s": lambda n: np.array([2, n, 4]),
+            "repeated": lambda n: np.repeat(f32(1, 1, 4, seed=2), n, 1),
+        },
+    )
+
+
+def test_slices_of_the_whole_and_the_last():
+    nodes = [
+        ("Slice", ["x", "zero", "n", "one"], ["whole"], {}),
+        ("Gather", ["whole", "last"], ["g"], {"axis": 1}),
+        ("Slice", ["x", "before", "n", "one"], ["end"], {}),
+        ("Squeeze", ["end", "one"], ["e"], {}),
+        ("Add", ["g", "e"], ["y"], {}),
+    ]
+    other_length(
+        nodes,
+        {
+            "zero": np.array([0]),
+            "one": np.array([1]),
+            "n": lambda n: np.array([n]),
+            "before": lambda n: np.array([n - 1]),
+            "last": lambda n: np.array(n - 1),
+        },
+    )
+
+
+def test_mean_over_time_stays_one():
+    other_length([("ReduceMean", ["x"], ["y"], {"axes": [1], "keepdims": 0})], {})
+
+
+def test_several_sizes_at_once():
+    m = lnnc.compile(
+        make_onnx(
+            [("Reshape", ["x", "s"], ["r"], {}), ("Transpose", ["r"], ["y"], {"perm": [1, 0, 2]})],
+            {"x": ("f4", [3, 5, 4])},
+            {"y": ("f4", [5, 3, 4])},
+            {"s": np.array([3, 5, 4])},
+        ),
+        dynamic={"x": {0: "batch", 1: "time"}},
+    )
+    x = f32(7, 11, 4)
+    assert np.array_equal(m.run({"x": x})["y"], x.transpose(1, 0, 2))
+
+
+# ---- what fixes a size ---------------------------------------------------------------------------
+
+
+def refused(nodes, inits, match, shape=(2, 6, 4), out=None):
+    model = make_onnx(nodes, {"x": ("f4", shape)}, {"y": ("f4", out)}, inits)
+    try:
+        lnnc.compile(model)
+    except lnnc.UnsupportedError as error:
+        pytest.skip(str(error))
+    with pytest.raises(lnnc.UnsupportedError, match=match) as caught:
+        lnnc.compile(model, dynamic={"x": {1: "time"}})
+    assert "input 'x'" in str(caught.value)
+
+
+def test_positions_that_are_constants():
+    refused([("Add", ["x", "p"], ["y"], {})], {"p": f32(6, 4)}, r"'/Add_0'.*a constant")
+
+
+def test_positions_that_are_computed_from_constants():
+    nodes = [("Sin", ["p"], ["s"], {}), ("Add", ["x", "s"], ["y"], {})]
+    refused(nodes, {"p": f32(6, 4)}, "'/Add_1'.*Sin node '/Sin_0'")
+
+
+def test_a_layer_over_time():
+    nodes = [("Transpose", ["x"], ["t"], {"perm": [0, 2, 1]}), ("MatMul", ["t", "w"], ["y"], {})]
+    refused(nodes, {"w": f32(6, 6)}, "'/MatMul_1'")
+
+
+def test_time_split_in_a_reshape():
+    refused([("Reshape", ["x", "s"], ["y"], {})], {"s": np.array([2, 3, 2, 4])}, "'/Reshape_0'")
+
+
+def test_time_in_a_flattened_feature():
+    nodes = [("Reshape", ["x", "s"], ["f"], {}), ("MatMul", ["f", "w"], ["y"], {})]
+    refused(nodes, {"s": np.array([2, 24]), "w": f32(24, 3)}, "'/MatMul_1'")
+
+
+def test_a_time_in_the_middle():
+    nodes = [("Gather", ["x", "i"], ["y"], {"axis": 1})]
+    refused(nodes, {"i": np.array(4)}, "'/Gather_0'.*constant position")
+
+
+def test_a_resize_to_a_fixed_length():
+    nodes = [
+        ("Transpose", ["x"], ["t"], {"perm": [0, 2, 1]}),
+        ("Resize", ["t", "", "", "s"], ["y"], {"mode": "nearest"}),
+    ]
+    refused(nodes, {"s": np.array([2, 4, 6])}, "'/Resize_1'.*whatever that size is")
+
+
+def test_gpt2_names_its_positions():
+    with pytest.raises(lnnc.UnsupportedError, match="Add node 'node_add_1'.*input_ids"):
+        lnnc.compile(zoo_path("gpt2_t16_dynamo"), dynamic={"input_ids": {1: "time"}})
+
+
+def test_the_other_input_of_that_size_is_named():
+    with pytest.raises(lnnc.Error, match="timespans in dimension 1"):
+        lnnc.compile(zoo_path("cfc_seq_t16"), dynamic={"x": {1: "time"}})
+
+
+@pytest.mark.parametrize(
+    "dynamic,match",
+    [
+        ({"nosuch": {1: "time"}}, "no input 'nosuch'"),
+        ({"x": {3: "time"}}, "3 dimensions"),
+        ({"x": {0: "batch", 1: "batch"}}, "is to be the size"),
+    ],
+)
+def test_wrong_requests(dynamic, match):
+    model = make_onnx(
+        [("Neg", ["x"], ["y"], {})], {"x": ("f4", [2, 6, 4])}, {"y": ("f4", [2, 6, 4])}
+    )
+    with pytest.raises(lnnc.Error, match=match):
+        lnnc.compile(model, dynamic=dynamic)
+
+
+@pytest.mark.parametrize("dynamic", [{"x": 1}, {"x": {"1": "t"}}, {"x": {1: ""}}, {1: {1: "t"}}])
+def test_requests_of_wrong_types(dynamic):
+    with pytest.raises(lnnc.InputError, match="dynamic"):
+        lnnc.compile(zoo_path("cfc_seq_t16"), dynamic=dynamic)
+
+
+def test_a_size_that_varies_already_stays():
+    m = lnnc.compile(zoo_path("gru_op"), dynamic={"x": {0: "time"}})
+    assert m.get_inputs()[0].shape[0] == "time"
