@@ -36,9 +36,9 @@ func.func @ragged(%x: memref<19xf32>, %y: memref<19xf32>) {
 
 // CHECK-LABEL: func.func @dynamic
 // CHECK: %[[N:.*]] = memref.dim
-// CHECK: %[[REST:.*]] = arith.remui %[[N]], %c16
+// CHECK: %[[REST:.*]] = arith.remui %[[N]], %[[BLOCK:.*]] : index
 // CHECK: %[[WHOLE:.*]] = arith.subi %[[N]], %[[REST]]
-// CHECK: scf.for %{{.*}} = %c0 to %[[WHOLE]] step %c16
+// CHECK: scf.for %{{.*}} = %c0 to %[[WHOLE]] step %[[BLOCK]]
 // CHECK: scf.for %[[I:.*]] = %[[WHOLE]] to %[[N]] step %c8
 // CHECK: %[[LEFT:.*]] = arith.subi %[[N]], %[[I]]
 // CHECK: vector.create_mask %[[LEFT]]

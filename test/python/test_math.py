@@ -162,3 +162,15 @@ def test_the_measure_tells_errors():
     assert errors(tiny, np.array([0.0]))[0] == 1
     half = np.array([1.5], ml_dtypes.bfloat16)
     assert errors(half, np.array([1.5]))[0] == 0
+
+
+def test_the_gate_of_sums():
+    """1 / (1 + 2^x) for sums of many: its error is bounded absolutely, and it saturates."""
+    x = samples("f32", 50_000)
+    (got,) = evaluate(compile_functions(["lnn.gate"], "f32"), x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        want = 1 / (1 + np.exp2(x.astype("f8")))
+    assert np.array_equal(np.isnan(got), np.isnan(want))
+    number = ~np.isnan(want)
+    assert np.max(np.abs(got - want)[number]) <= 1.5e-7
+    assert got[x == np.inf][0] == 0 and got[x == -np.inf][0] == 1
