@@ -103,6 +103,11 @@ LogicalResult Analysis::inferBody(Region &body, ArrayRef<ValueInfo> arguments,
   for (Value value : block.getTerminator()->getOperands()) {
     if (unknown.contains(value))
       return failure();
+    if (info(value).sequence) {
+      emitError(value.getLoc())
+          << "not supported: a subgraph whose result is a sequence";
+      return failure();
+    }
     results.push_back(info(value));
   }
   return success();
@@ -227,6 +232,9 @@ LogicalResult Analysis::checkInputs(NodeOp node, const OpEntry &entry) {
   for (unsigned i = 0; i < entry.minInputs && entry.name != "Loop"; ++i)
     if (isa<NoneType>(node.getInputs()[i].getType()))
       return NodeView(node).error("input " + Twine(i) + " is missing");
+  for (auto [i, input] : llvm::enumerate(node.getInputs()))
+    if (info(input).sequence && !entry.sequences)
+      return NodeView(node).unsupported("input " + Twine(i) + " is a sequence");
   return success();
 }
 

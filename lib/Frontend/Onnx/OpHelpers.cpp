@@ -64,6 +64,10 @@ Type typeOfEnum(MLIRContext *context, int64_t value) {
 
 static void addFactor(Product &p, const DimNode *node) {
   SmallVector<const DimNode *> todo = {node};
+  if (!node) { // a size that is not known
+    p.overflow = true;
+    return;
+  }
   while (!todo.empty()) {
     const DimNode *n = todo.pop_back_val();
     if (n->kind == DimNode::Constant)

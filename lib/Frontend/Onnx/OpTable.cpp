@@ -291,6 +291,7 @@ static const llvm::StringMap<std::vector<OpEntry>> &table() {
     addSignalOps(rows);
     addDefinedOps(rows);
     addLossOps(rows);
+    addSequenceOps(rows);
     llvm::StringMap<std::vector<OpEntry>> result;
     for (OpEntry &row : rows)
       result[row.name].push_back(row);

@@ -217,12 +217,14 @@ LogicalResult attention(Composer &g) {
   g.give(1, k);
   g.give(2, v);
   Dim size = g.dim(q, 3);
-  double scale = g.floatAttr("scale", 0);
-  if (scale == 0 && !size.isConst())
+  if (!g.hasAttr("scale") && !size.isConst())
     return g.unsupported("without scale, the head size must be constant");
-  scale = std::sqrt(scale != 0 ? scale : 1 / std::sqrt(double(size.value())));
-  Value kt = g.transpose(times(g, k, scale), {0, 1, 3, 2});
-  Value scores = groupedMatMul(g, times(g, q, scale), kt), shown[4];
+  double scale = g.hasAttr("scale")
+                     ? g.floatAttr("scale", 1)
+                     : 1 / std::sqrt(std::max<double>(size.value(), 1));
+  double root = std::sqrt(std::abs(scale));
+  Value kt = g.transpose(times(g, k, root), {0, 1, 3, 2});
+  Value scores = groupedMatMul(g, times(g, q, scale < 0 ? -root : root), kt), shown[4];
   shown[0] = scores;
   if (double cap = g.floatAttr("softcap", 0); cap > 0 && g.ok()) {
     Value c = g.number(cap, type);
@@ -245,6 +247,8 @@ LogicalResult attention(Composer &g) {
     scores = g.add(scores, bias.value);
   shown[2] = scores;
   shown[3] = attend(g, scores, bias.value, type);
+  if (!shown[3])
+    return failure();
   Value y = groupedMatMul(g, shown[3], v);
   if (packed && g.ok()) {
     y = g.transpose(y, {0, 2, 1, 3});

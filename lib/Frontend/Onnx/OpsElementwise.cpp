@@ -1068,6 +1068,8 @@ LogicalResult inferTrilu(InferContext &ctx) {
   if (ctx.hasInput(1) &&
       llvm::any_of(ctx.in(1).dims, [](Dim d) { return !d.isConst(1); }))
     return ctx.error("k must be a scalar; found " + ctx.in(1).str());
+  if (ctx.hasInput(1) && !ctx.in(1).elementType.isInteger(64))
+    return ctx.error("k must be int64; found " + ctx.in(1).str());
   return inferSame(ctx);
 }
 LogicalResult expandTrilu(ExpandContext &ctx) {

@@ -18,6 +18,15 @@
 
 namespace lnn::onnx {
 
+/// An element of a sequence: a value of the onnx-level graph, or from begin to
+/// end of one of its axes.
+struct SequenceElement {
+  mlir::Value value;
+  int64_t axis = -1; ///< -1 where it is all of the value
+  Dim begin, end;
+  bool squeeze = false; ///< the axis goes away
+};
+
 /// What is known of one value.
 struct ValueInfo {
   mlir::Type elementType; ///< ONNX's: i1 for bool, ui8 for uint8, i64, f32,
@@ -29,6 +38,8 @@ struct ValueInfo {
   std::optional<llvm::SmallVector<Dim>> data;
   /// The contents of a constant.
   mlir::ElementsAttr constant;
+  /// A sequence's elements; the type is theirs then, and there is no shape.
+  std::optional<llvm::SmallVector<SequenceElement>> sequence;
 
   bool present() const { return static_cast<bool>(elementType); }
   int64_t rank() const { return dims.size(); }
@@ -185,6 +196,7 @@ struct OpEntry {
   mlir::LogicalResult (*infer)(InferContext &);
   mlir::LogicalResult (*expand)(ExpandContext &);
   llvm::StringRef domain = ""; ///< "" is ai.onnx
+  bool sequences = false;      ///< operands may be sequences
 };
 
 /// The entry for an operator, or null. `known` is set where the name is there
@@ -211,6 +223,7 @@ void addQuantizationOps(std::vector<OpEntry> &table); // OpsQuantization.cpp
 void addAttentionOps(std::vector<OpEntry> &table);    // OpsAttention.cpp
 void addSignalOps(std::vector<OpEntry> &table);       // OpsSignal.cpp
 void addDefinedOps(std::vector<OpEntry> &table);      // OpsDefined.cpp
+void addSequenceOps(std::vector<OpEntry> &table);     // OpsSequence.cpp
 void addLossOps(std::vector<OpEntry> &table);         // OpsLoss.cpp
 
 } // namespace lnn::onnx
