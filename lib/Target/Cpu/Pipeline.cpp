@@ -37,6 +37,8 @@ static void buildCheckStage(OpPassManager &pm) {
 static void buildTensorStage(OpPassManager &pm,
                              const CpuPipelineOptions &options,
                              unsigned lanes) {
+  if (options.raise)
+    pm.addNestedPass<func::FuncOp>(createOnnxRaiseRecurrencePass());
   if (options.reroll)
     pm.addNestedPass<func::FuncOp>(createOnnxReroll());
   // What a function's attributes ask for (lnn.dynamic, lnn.streaming).

@@ -36,6 +36,25 @@ def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
       "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def OnnxRaiseRecurrencePass : Pass<"onnx-raise-recurrence", "::mlir::func::FuncOp"> {
+  let summary = "turn parallel scans of linear recurrences into Scan nodes";
+  let description = [{
+    `h_t = a_t h_{t-1} + b_t` is associative, and models compute it in log steps (Hillis-Steele, Blelloch), in chunks or otherwise, which
+    an exporter writes out for one length. Each tensor behind `a` and `b` is interpreted as products and partial results over
+    intervals of time; one that holds the result from the first step on at every place is replaced by a Scan. Sums are in
+    the order of time then, so results differ by rounding.
+
+    ```mlir
+    %b1 = a[1:] * b[:-1] + b[1:] ...; %b2 = a1[2:] * b1[:-2] + b1[2:] ...; // log2(T) such steps
+    // becomes
+    %hn, %h = onnx.node "Scan"(%zero, %a, %b) bodies ["body"] { h = a_t * h + b_t }
+    ```
+  }];
+  let options = [Option<"remarks", "remarks", "bool", "false", "say of each recurrence how many steps it has">];
+  let statistics = [Statistic<"numRaised", "raised", "Scans made">];
+  let dependentDialects = ["::lnn::onnx::OnnxDialect", "::mlir::arith::ArithDialect"];
+}
+
 def LnnFoldFeedbackPass : Pass<"lnn-fold-feedback", "::mlir::func::FuncOp"> {
   let summary = "compose constant feedback into recurrent matrices";
   let description = [{
