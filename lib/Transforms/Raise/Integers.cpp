@@ -60,8 +60,7 @@ std::unique_ptr<Integers> IntegerConstants::compute(Value value) {
   if (!node || node.getNumResults() != 1)
     return nullptr;
   std::unique_ptr<Integers> result = computeNode(node);
-  std::optional<int64_t> count =
-      result ? countOf(result->shape) : std::nullopt;
+  std::optional<int64_t> count = result ? countOf(result->shape) : std::nullopt;
   return count && *count == result->size() ? std::move(result) : nullptr;
 }
 
@@ -180,8 +179,7 @@ sliceOf(NodeOp node, ArrayRef<int64_t> shape, IntegerConstants &constants) {
       return std::clamp<int64_t>(at, 0, shape[axis]);
     };
     int64_t from = place(starts->elements[i]), to = place(ends->elements[i]);
-    result[axis] = {from, step,
-                    to > from ? (to - from + step - 1) / step : 0};
+    result[axis] = {from, step, to > from ? (to - from + step - 1) / step : 0};
   }
   return result;
 }
@@ -265,9 +263,8 @@ std::unique_ptr<Integers> IntegerConstants::computeNode(NodeOp node) {
   if (op == "Concat")
     return concat(operands, integerAttribute(node, "axis", 0));
   if (op == "Where" && operands.size() == 3)
-    return elementwise(operands, [](ArrayRef<int64_t> v) {
-      return v[0] ? v[1] : v[2];
-    });
+    return elementwise(operands,
+                       [](ArrayRef<int64_t> v) { return v[0] ? v[1] : v[2]; });
   if (op == "Expand" && operands.size() == 2) {
     Integers shape;
     llvm::append_range(shape.shape, operands[1]->elements);
@@ -293,9 +290,8 @@ std::unique_ptr<Integers> IntegerConstants::computeNode(NodeOp node) {
       return wrapping(uint64_t(v[0]) * uint64_t(v[1]));
     });
   if (op == "Equal")
-    return elementwise(operands, [](ArrayRef<int64_t> v) -> int64_t {
-      return v[0] == v[1];
-    });
+    return elementwise(
+        operands, [](ArrayRef<int64_t> v) -> int64_t { return v[0] == v[1]; });
   return nullptr;
 }
 

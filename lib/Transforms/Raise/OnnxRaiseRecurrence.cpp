@@ -1,8 +1,8 @@
 //===- OnnxRaiseRecurrence.cpp - parallel scans become a Scan -------------===//
 //
 // h_t = a_t h_{t-1} + b_t may be computed in any association: Hillis-Steele,
-// Blelloch, trees, chunks. Whatever the order, each partial result belongs to an
-// interval of time:
+// Blelloch, trees, chunks. Whatever the order, each partial result belongs to
+// an interval of time:
 //
 //   A[l..r] = a_r ... a_l               A[m+1..r] A[l..m]           = A[l..r]
 //   B[l..r] = h_r of a run from l, h=0  A[m+1..r] B[l..m] + B[m+1..r] = B[l..r]
@@ -140,7 +140,8 @@ std::optional<Series> Interpreter::move(NodeOp node, const Series &in) const {
   Value from = node.getInputs()[0];
   RankedTensorType source = typeOf(from), target = typeOf(node.getOutputs()[0]);
   if (!source || !target || !source.hasStaticShape() ||
-      !target.hasStaticShape() || source.getElementType() != target.getElementType())
+      !target.hasStaticShape() ||
+      source.getElementType() != target.getElementType())
     return std::nullopt;
   ArrayRef<int64_t> old = source.getShape(), shape = target.getShape();
   Series out;
@@ -189,7 +190,7 @@ std::optional<Series> Interpreter::move(NodeOp node, const Series &in) const {
     unsigned place = 0;
     for (unsigned d = 0; d < rank; ++d) {
       if (adds)
-        out.dims.push_back(at.contains(d)            ? -1
+        out.dims.push_back(at.contains(d)           ? -1
                            : place < in.dims.size() ? in.dims[place++]
                                                     : -1);
       else if (!at.contains(d))
@@ -308,11 +309,11 @@ std::optional<Series> Interpreter::concat(NodeOp node) const {
 /// ScatterND of whole slices along time: one index tuple for each element, all
 /// of it where the update is but for the time.
 std::optional<Series> Interpreter::scatter(NodeOp node) const {
-  if (node.getInputs().size() != 3 ||
-      node.getNodeAttrs().contains("reduction"))
+  if (node.getInputs().size() != 3 || node.getNodeAttrs().contains("reduction"))
     return std::nullopt;
   const Series *update = of(node.getInputs()[2]);
-  const Integers *indices = update ? constants.of(node.getInputs()[1]) : nullptr;
+  const Integers *indices =
+      update ? constants.of(node.getInputs()[1]) : nullptr;
   RankedTensorType type = typeOf(node.getOutputs()[0]),
                    part = typeOf(node.getInputs()[2]);
   if (!indices || !type || !part || !type.hasStaticShape() ||
@@ -402,7 +403,7 @@ Value baseOf(Value value, SmallVectorImpl<NodeOp> &path) {
     StringRef op = node.getOpType();
     Value next;
     if (op == "Slice" || op == "Unsqueeze" || op == "Squeeze" ||
-        op == "Identity" || op == "Reshape" || op == "Transpose")
+        op == "Identity" || op == "Reshape")
       next = node.getInputs()[0];
     if (op == "Concat")
       for (Value input : node.getInputs())
@@ -560,10 +561,23 @@ Value Raiser::write(const Candidate &candidate, int axis, NodeOp at) {
     shape[dim] = typeA.getDimSize(d);
   Value a = candidate.a;
   if (typeA.getRank() != typeB.getRank()) {
-    auto type = RankedTensorType::get(typeB.getRank(), b.getI64Type());
-    Value target = arith::ConstantOp::create(
-        b, loc, DenseElementsAttr::get(type, ArrayRef<int64_t>(shape)));
-    a = node(b, "Reshape", {a, target}, RankedTensorType::get(shape, element));
+    SmallVector<int64_t> missing;
+    for (int64_t d = 0; d < typeB.getRank(); ++d)
+      if (!llvm::is_contained(candidate.dims, d))
+        missing.push_back(d);
+    auto type = RankedTensorType::get(missing.size(), b.getI64Type());
+    auto wide = RankedTensorType::get(shape, element);
+    // Axes are an input since opset 13, an attribute before.
+    if (opset >= 13)
+      a = node(b, "Unsqueeze",
+               {a, arith::ConstantOp::create(
+                       b, loc,
+                       DenseElementsAttr::get(type, ArrayRef(missing)))},
+               wide);
+    else
+      a = node(b, "Unsqueeze", a, wide,
+               b.getDictionaryAttr(b.getNamedAttr(
+                   "axes", b.getDenseI64ArrayAttr(missing))));
   }
   auto without = [&](ArrayRef<int64_t> sizes) {
     SmallVector<int64_t> rest(sizes);
@@ -578,8 +592,7 @@ Value Raiser::write(const Candidate &candidate, int axis, NodeOp at) {
   DictionaryAttr attributes = b.getDictionaryAttr(
       {b.getNamedAttr("num_scan_inputs", b.getI64IntegerAttr(2)),
        list("scan_input_axes", {axis, axis}),
-       list("scan_input_directions", {0, 0}),
-       list("scan_output_axes", {axis}),
+       list("scan_input_directions", {0, 0}), list("scan_output_axes", {axis}),
        list("scan_output_directions", {0})});
   auto scan = NodeOp::create(b, loc, TypeRange({state, typeB}),
                              ValueRange{zero, a, candidate.b},
