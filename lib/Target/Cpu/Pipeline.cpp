@@ -52,6 +52,8 @@ static void buildTensorStage(OpPassManager &pm,
     buildRaisePipeline(pm, raise);
   }
   pm.addPass(createConvertLnnToOde());
+  if (options.raise)
+    pm.addNestedPass<func::FuncOp>(createLnnHoistProjectionsPass());
   pm.addPass(createConvertOdeToScf());
   buildCheckStage(pm);
   pm.addPass(createConvertLnnScanToScf());

@@ -569,15 +569,15 @@ Value Raiser::write(const Candidate &candidate, int axis, NodeOp at) {
     auto wide = RankedTensorType::get(shape, element);
     // Axes are an input since opset 13, an attribute before.
     if (opset >= 13)
-      a = node(b, "Unsqueeze",
-               {a, arith::ConstantOp::create(
-                       b, loc,
-                       DenseElementsAttr::get(type, ArrayRef(missing)))},
-               wide);
+      a = node(
+          b, "Unsqueeze",
+          {a, arith::ConstantOp::create(
+                  b, loc, DenseElementsAttr::get(type, ArrayRef(missing)))},
+          wide);
     else
       a = node(b, "Unsqueeze", a, wide,
-               b.getDictionaryAttr(b.getNamedAttr(
-                   "axes", b.getDenseI64ArrayAttr(missing))));
+               b.getDictionaryAttr(
+                   b.getNamedAttr("axes", b.getDenseI64ArrayAttr(missing))));
   }
   auto without = [&](ArrayRef<int64_t> sizes) {
     SmallVector<int64_t> rest(sizes);

@@ -15,6 +15,7 @@ def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
       iterations or one step alone. Where a weight's constant factors have a zero there is no synapse, and the cell is `wired`.
     - `lnn.cfc` in its three modes: `tanh(ff1) (1 - t) + t tanh(ff2)`, `tanh(ff1) + t tanh(ff2)`, `a - a e^(-dt (|w| + |ff1|)) ff1`.
     - `lnn.ctrnn`: Euler steps `h' = h + r (act(W u + R h + b) - h)`, with an `lnn.feedback` where `u = x + F h`.
+    - `lnn.linear_recurrence`: a scan of nothing but `h' = a h + b`, a and b being inputs.
     - `ode.solve`: a loop's state that becomes `h + dt sum b_i k_i`, where each `k_i` is one computation of `h + dt sum a_ij k_j`, and a
       Runge-Kutta tableau has these coefficients.
 
@@ -53,6 +54,24 @@ def OnnxRaiseRecurrencePass : Pass<"onnx-raise-recurrence", "::mlir::func::FuncO
   let options = [Option<"remarks", "remarks", "bool", "false", "say of each recurrence how many steps it has">];
   let statistics = [Statistic<"numRaised", "raised", "Scans made">];
   let dependentDialects = ["::lnn::onnx::OnnxDialect", "::mlir::arith::ArithDialect"];
+}
+
+def LnnHoistProjectionsPass : Pass<"lnn-hoist-projections", "::mlir::func::FuncOp"> {
+  let summary = "multiply inputs by their matrices for all steps at once";
+  let description = [{
+    A product of a scan's input and a matrix from outside becomes one product over all of time in front of the scan, which then
+    reads its slices. Where what is multiplied is a concatenation of inputs and states, the inputs' part is hoisted, and
+    the states' part is accumulated on it. Sums stay in their order, but for inputs that are concatenated behind states.
+
+    ```mlir
+    lnn.scan ... over (%xt = %x dim 0) ... { %p = linalg.matmul ins(%xt, %w) outs(%zero) ... }
+    // becomes
+    %all = linalg.generic ... ins(%x, %w) outs(%zeros) {...} // time is a loop like others
+    lnn.scan ... over (%p = %all dim 0) ... { ... }
+    ```
+  }];
+  let statistics = [Statistic<"numHoisted", "hoisted", "products that left a loop or were parted">];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def LnnFoldFeedbackPass : Pass<"lnn-fold-feedback", "::mlir::func::FuncOp"> {
