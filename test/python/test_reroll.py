@@ -1,4 +1,7 @@
-"""Re-rolling: the same bits with and without it, and loops where there are some."""
+"""Re-rolling: the same bits with and without it, and loops where there are some.
+
+Raising is off where bits are compared: what it finds depends on the loops.
+"""
 
 import pathlib
 import re
@@ -65,14 +68,16 @@ def test_graph_keeps_its_bits(name):
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     want = dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs)))
-    got = lnnc.compile(model).run(inputs)
-    assert_same(got, lnnc.compile(model, reroll=False).run(inputs))
+    got = lnnc.compile(model, raise_cells=False).run(inputs)
+    assert_same(got, lnnc.compile(model, raise_cells=False, reroll=False).run(inputs))
     assert_close(got, want)
+    assert_close(lnnc.compile(model).run(inputs), want)
 
 
 @pytest.mark.parametrize("name", ZOO_LOOPS)
 def test_zoo_keeps_its_bits(name):
-    rerolled, plain = lnnc.compile(zoo_path(name)), lnnc.compile(zoo_path(name), reroll=False)
+    rerolled = lnnc.compile(zoo_path(name), raise_cells=False)
+    plain = lnnc.compile(zoo_path(name), raise_cells=False, reroll=False)
     for inputs, outputs in zoo_sets(name):
         got = rerolled.run(inputs)
         assert_same(got, plain.run(inputs))

@@ -37,6 +37,8 @@ static void buildCheckStage(OpPassManager &pm) {
 static void buildTensorStage(OpPassManager &pm,
                              const CpuPipelineOptions &options,
                              unsigned lanes) {
+  if (options.raise)
+    pm.addNestedPass<func::FuncOp>(createOnnxRaiseRecurrencePass());
   if (options.reroll)
     pm.addNestedPass<func::FuncOp>(createOnnxReroll());
   // What a function's attributes ask for (lnn.dynamic, lnn.streaming).
@@ -50,6 +52,8 @@ static void buildTensorStage(OpPassManager &pm,
     buildRaisePipeline(pm, raise);
   }
   pm.addPass(createConvertLnnToOde());
+  if (options.raise)
+    pm.addNestedPass<func::FuncOp>(createLnnHoistProjectionsPass());
   pm.addPass(createConvertOdeToScf());
   buildCheckStage(pm);
   pm.addPass(createConvertLnnScanToScf());

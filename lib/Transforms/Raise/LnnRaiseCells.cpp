@@ -121,6 +121,11 @@ struct LnnRaiseCellsPass : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
     }
     SmallVector<ScanOp> scans;
     getOperation().walk([&](ScanOp scan) { scans.push_back(scan); });
+    for (ScanOp scan : scans) {
+      notation.setBudget(perCandidate);
+      if (!scan->use_empty() && raiseRecurrence(scan, notation, report))
+        ++numRaised;
+    }
     for (ScanOp scan : scans)
       for (unsigned i = 0, e = scan.getStates().size(); i < e; ++i)
         if (!scan->use_empty() && raiseSolve(scan, i, report))

@@ -228,3 +228,28 @@ func.func @no_method(%h0: tensor<3xf32>) -> tensor<3xf32> {
   }
   return %h1 : tensor<3xf32>
 }
+
+// -----
+
+// A scan that is nothing but h' = a h + b, one decay for all of a row.
+// CHECK-LABEL: @recurrence
+// CHECK-NEXT: %[[H:.*]], %[[HN:.*]] = lnn.linear_recurrence decay %arg0 drive %arg1 from %arg2 dim 1
+// CHECK-NEXT: return %[[H]], %[[HN]]
+func.func @recurrence(%a: tensor<2x8x1xf32>, %b: tensor<2x8x4xf32>, %h0: tensor<2x4xf32>) -> (tensor<2x8x4xf32>, tensor<2x4xf32>) {
+  %c8 = arith.constant 8 : index
+  %e = tensor.empty() : tensor<2x4xf32>
+  // expected-remark @+1 {{raised to lnn.linear_recurrence along dimension 1}}
+  %h:2 = lnn.scan %t of %c8 over (%at = %a dim 1, %bt = %b dim 1) carrying (%s = %h0) stacking (dim 1)
+      : (tensor<2x8x1xf32>, tensor<2x8x4xf32>, tensor<2x4xf32>) -> (tensor<2x8x4xf32>, tensor<2x4xf32>) {
+    %next = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, 0)>, affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>],
+                            iterator_types = ["parallel", "parallel"]}
+        ins(%at, %bt, %s : tensor<2x1xf32>, tensor<2x4xf32>, tensor<2x4xf32>) outs(%e : tensor<2x4xf32>) {
+    ^bb0(%ai: f32, %bi: f32, %si: f32, %out: f32):
+      %m = arith.mulf %si, %ai : f32
+      %n = arith.addf %bi, %m : f32
+      linalg.yield %n : f32
+    } -> tensor<2x4xf32>
+    lnn.yield %next : tensor<2x4xf32> carrying %next : tensor<2x4xf32>
+  }
+  return %h#0, %h#1 : tensor<2x8x4xf32>, tensor<2x4xf32>
+}

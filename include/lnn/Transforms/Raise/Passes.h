@@ -4,6 +4,7 @@
 
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "lnn/Dialect/Ode/Ode.h"
+#include "lnn/Dialect/Onnx/Onnx.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"

@@ -15,6 +15,7 @@ def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
       iterations or one step alone. Where a weight's constant factors have a zero there is no synapse, and the cell is `wired`.
     - `lnn.cfc` in its three modes: `tanh(ff1) (1 - t) + t tanh(ff2)`, `tanh(ff1) + t tanh(ff2)`, `a - a e^(-dt (|w| + |ff1|)) ff1`.
     - `lnn.ctrnn`: Euler steps `h' = h + r (act(W u + R h + b) - h)`, with an `lnn.feedback` where `u = x + F h`.
+    - `lnn.linear_recurrence`: a scan of nothing but `h' = a h + b`, a and b being inputs.
     - `ode.solve`: a loop's state that becomes `h + dt sum b_i k_i`, where each `k_i` is one computation of `h + dt sum a_ij k_j`, and a
       Runge-Kutta tableau has these coefficients.
 
@@ -34,6 +35,43 @@ def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numRaised", "raised", "cells made">];
   let dependentDialects = ["::lnn::LnnDialect", "::lnn::ode::OdeDialect", "::mlir::arith::ArithDialect",
       "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def OnnxRaiseRecurrencePass : Pass<"onnx-raise-recurrence", "::mlir::func::FuncOp"> {
+  let summary = "turn parallel scans of linear recurrences into Scan nodes";
+  let description = [{
+    `h_t = a_t h_{t-1} + b_t` is associative, and models compute it in log steps (Hillis-Steele, Blelloch), in chunks or otherwise, which
+    an exporter writes out for one length. Each tensor behind `a` and `b` is interpreted as products and partial results over
+    intervals of time; one that holds the result from the first step on at every place is replaced by a Scan. Sums are in
+    the order of time then, so results differ by rounding.
+
+    ```mlir
+    %b1 = a[1:] * b[:-1] + b[1:] ...; %b2 = a1[2:] * b1[:-2] + b1[2:] ...; // log2(T) such steps
+    // becomes
+    %hn, %h = onnx.node "Scan"(%zero, %a, %b) bodies ["body"] { h = a_t * h + b_t }
+    ```
+  }];
+  let options = [Option<"remarks", "remarks", "bool", "false", "say of each recurrence how many steps it has">];
+  let statistics = [Statistic<"numRaised", "raised", "Scans made">];
+  let dependentDialects = ["::lnn::onnx::OnnxDialect", "::mlir::arith::ArithDialect"];
+}
+
+def LnnHoistProjectionsPass : Pass<"lnn-hoist-projections", "::mlir::func::FuncOp"> {
+  let summary = "multiply inputs by their matrices for all steps at once";
+  let description = [{
+    A product of a scan's input and a matrix from outside becomes one product over all of time in front of the scan, which then
+    reads its slices. Where what is multiplied is a concatenation of inputs and states, the inputs' part is hoisted, and
+    the states' part is accumulated on it. Sums stay in their order, but for inputs that are concatenated behind states.
+
+    ```mlir
+    lnn.scan ... over (%xt = %x dim 0) ... { %p = linalg.matmul ins(%xt, %w) outs(%zero) ... }
+    // becomes
+    %all = linalg.generic ... ins(%x, %w) outs(%zeros) {...} // time is a loop like others
+    lnn.scan ... over (%p = %all dim 0) ... { ... }
+    ```
+  }];
+  let statistics = [Statistic<"numHoisted", "hoisted", "products that left a loop or were parted">];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def LnnFoldFeedbackPass : Pass<"lnn-fold-feedback", "::mlir::func::FuncOp"> {
