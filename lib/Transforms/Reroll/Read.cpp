@@ -59,6 +59,7 @@ bool Graph::readNode(NodeOp op) {
   ValueRange inputs = op.getInputs();
   if (op.getOpType() == "Identity" && !op.getDomainAttr() &&
       inputs.size() == 1 && op.getOutputs().size() == 1) {
+    ++nodesRead;
     refs[op.getOutputs()[0]] = refOf(inputs[0]);
     return true;
   }
@@ -86,6 +87,7 @@ bool Graph::readNode(NodeOp op) {
   }
   node.label = intern(std::move(label), node.operands.size(), omitted);
   int id = number(std::move(node));
+  addOrigins(id, nodesRead++);
   for (auto [i, result] : llvm::enumerate(op.getOutputs()))
     refs[result] = {id, int(i)};
   if (op.getOpType() == "Split" && !op.getDomainAttr())
@@ -115,5 +117,6 @@ void Graph::splitToSlices(NodeOp op, Ref node) {
     refs[v] = make(
         "Slice", {whole, integers({at}), integers({at + 1}), integers({axis})},
         v.getType(), shapeOfValue(v), op.getLoc());
+    addOrigins(refs[v].id, originsOf(node.id));
   }
 }

@@ -1,0 +1,304 @@
+//===- Explain.cpp - what became of a user's graph ------------------------===//
+#include "lnn/Explain/Explain.h"
+
+#include "lnn/Dialect/Onnx/Onnx.h"
+#include "lnn/Frontend/Onnx/OpTable.h"
+#include "lnn/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace lnn;
+using namespace lnn::onnx;
+using namespace lnn::explain;
+
+static std::string nameOf(Location loc) {
+  auto name = dyn_cast<NameLoc>(loc);
+  return name ? name.getName().str() : "";
+}
+
+namespace {
+/// Reads the regions of a function that was re-rolled.
+class Reader {
+public:
+  Reader(func::FuncOp function, Explanation &explanation)
+      : function(function), explanation(explanation) {}
+  void read();
+
+private:
+  func::FuncOp function;
+  Explanation &explanation;
+
+  void readBlock(Block &block, std::vector<Region> &regions);
+  std::optional<Region> readNode(NodeOp node);
+  void readScan(NodeOp node, Region &region);
+  void readLoop(NodeOp node, Region &region);
+  void readRecurrent(NodeOp node, Region &region);
+  void readState(Value init, Value last, Region &region);
+  void countBody(NodeOp node, Region &region);
+  std::string sourceOf(Value v);
+  std::string resultOf(Value v);
+};
+} // namespace
+
+/// What a value is in the user's terms.
+std::string Reader::sourceOf(Value v) {
+  if (auto argument = dyn_cast<BlockArgument>(v)) {
+    if (argument.getOwner() != &function.getBody().front())
+      return "the outer step";
+    auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
+                                                      "lnn.name");
+    return name ? name.str() : "an input";
+  }
+  if (auto constant = v.getDefiningOp<arith::ConstantOp>()) {
+    auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
+    bool zeros = dense && dense.isSplat() &&
+                 isa<FloatType>(dense.getElementType()) &&
+                 dense.getSplatValue<APFloat>().isZero();
+    return zeros ? "zeros" : "a constant";
+  }
+  if (isa<NoneType>(v.getType()))
+    return "zeros";
+  Operation *op = v.getDefiningOp();
+  auto node = dyn_cast<NodeOp>(op);
+  return (node ? node.getOpType().str() + " " : std::string()) + "'" +
+         nameOf(op->getLoc()) + "'";
+}
+
+/// The model's output that the value is, or "".
+std::string Reader::resultOf(Value v) {
+  for (OpOperand &use : v.getUses())
+    if (isa<func::ReturnOp>(use.getOwner()))
+      if (auto name = function.getResultAttrOfType<StringAttr>(
+              use.getOperandNumber(), "lnn.name"))
+        return name.str();
+  return "";
+}
+
+static std::string typeText(Value v) {
+  std::string text;
+  llvm::raw_string_ostream(text) << v.getType();
+  return text;
+}
+
+void Reader::readState(Value init, Value last, Region &region) {
+  std::string text = "state " + typeText(last) + ", from " + sourceOf(init);
+  if (std::string result = resultOf(last); !result.empty())
+    text += ", its last value is " + result;
+  region.lines.push_back(text);
+}
+
+/// How many nodes of which kind a step has.
+void Reader::countBody(NodeOp node, Region &region) {
+  llvm::MapVector<StringRef, unsigned> kinds;
+  unsigned count = 0;
+  for (NodeOp inner : node.getBodies().front().front().getOps<NodeOp>()) {
+    if (inner->use_empty())
+      continue;
+    ++kinds[inner.getOpType()];
+    ++count;
+  }
+  std::vector<std::string> parts;
+  for (auto [kind, n] : kinds)
+    parts.push_back((n > 1 ? std::to_string(n) + " " : "") + kind.str());
+  region.lines.push_back("each step: " + std::to_string(count) +
+                         " nodes: " + llvm::join(parts, ", "));
+}
+
+static std::string lengthText(Value v, int64_t axis) {
+  auto type = dyn_cast<RankedTensorType>(v.getType());
+  if (!type || axis < 0 || axis >= type.getRank() || type.isDynamicDim(axis))
+    return "as many as there are";
+  return std::to_string(type.getDimSize(axis));
+}
+
+void Reader::readScan(NodeOp node, Region &region) {
+  NodeView view(node);
+  unsigned count = view.intAttr("num_scan_inputs", 0),
+           states = node.getInputs().size() - count;
+  auto listed = [&](StringRef name, unsigned i) -> int64_t {
+    auto list = view.intsAttr(name);
+    return list && i < list->size() ? (*list)[i] : 0;
+  };
+  std::vector<std::string> along;
+  bool backward = false;
+  for (unsigned i = 0; i < count; ++i) {
+    Value v = node.getInputs()[states + i];
+    int64_t axis = listed("scan_input_axes", i);
+    if (i == 0)
+      region.title = "Scan over time, " + lengthText(v, axis) + " steps";
+    backward |= listed("scan_input_directions", i);
+    along.push_back(sourceOf(v) + " (dimension " + std::to_string(axis) +
+                    (listed("scan_input_directions", i) ? ", backward" : "") +
+                    ")");
+  }
+  region.lines.push_back("goes along " + llvm::join(along, ", "));
+  for (unsigned i = 0; i < states; ++i)
+    readState(node.getInputs()[i], node.getOutputs()[i], region);
+  for (unsigned i = states; i < node.getOutputs().size(); ++i) {
+    Value out = node.getOutputs()[i];
+    std::string result = resultOf(out);
+    region.lines.push_back(
+        "collects " + (result.empty() ? typeText(out) : result) +
+        " along dimension " +
+        std::to_string(listed("scan_output_axes", i - states)));
+  }
+  countBody(node, region);
+}
+
+void Reader::readLoop(NodeOp node, Region &region) {
+  std::string times = "a number of";
+  if (auto constant = node.getInputs()[0].getDefiningOp<arith::ConstantOp>())
+    if (auto dense = dyn_cast<DenseIntElementsAttr>(constant.getValue());
+        dense && dense.getNumElements() == 1)
+      times = std::to_string((*dense.value_begin<APInt>()).getSExtValue());
+  region.title = "Loop of " + times + " iterations";
+  for (unsigned k = 2; k < node.getInputs().size(); ++k)
+    readState(node.getInputs()[k], node.getOutputs()[k - 2], region);
+  countBody(node, region);
+}
+
+void Reader::readRecurrent(NodeOp node, Region &region) {
+  NodeView view(node);
+  bool batchFirst = view.intAttr("layout", 0);
+  region.kind = Region::Recurrent;
+  region.title = node.getOpType().str() + " over time, " +
+                 lengthText(node.getInputs()[0], batchFirst ? 1 : 0) +
+                 " steps, " + view.strAttr("direction", "forward").str();
+  region.lines.push_back("goes along " + sourceOf(node.getInputs()[0]) +
+                         " (dimension " + (batchFirst ? "1)" : "0)"));
+  for (unsigned i : {5u, 6u})
+    if (i == 5 || node.getOpType() == "LSTM")
+      region.lines.push_back(
+          "state from " +
+          (view.hasInput(i) ? sourceOf(node.getInputs()[i]) : "zeros"));
+}
+
+std::optional<Region> Reader::readNode(NodeOp node) {
+  if (node.getDomainAttr())
+    return std::nullopt;
+  Region region;
+  StringRef type = node.getOpType();
+  if (type == "Scan")
+    readScan(node, region);
+  else if (type == "Loop")
+    readLoop(node, region);
+  else if (type == "GRU" || type == "LSTM" || type == "RNN")
+    readRecurrent(node, region);
+  else
+    return std::nullopt;
+  if (auto origins = node->getAttrOfType<DenseI64ArrayAttr>("lnn.origins"))
+    region.nodes.assign(origins.asArrayRef().begin(),
+                        origins.asArrayRef().end());
+  if (auto stop = node->getAttrOfType<StringAttr>("lnn.stop"))
+    region.stop = stop.str();
+  for (mlir::Region &body : node.getBodies())
+    readBlock(body.front(), region.inner);
+  return region;
+}
+
+void Reader::readBlock(Block &block, std::vector<Region> &regions) {
+  for (NodeOp node : block.getOps<NodeOp>())
+    if (auto region = readNode(node))
+      regions.push_back(std::move(*region));
+}
+
+void Reader::read() {
+  readBlock(function.getBody().front(), explanation.regions);
+  if (auto texts = function->getAttrOfType<ArrayAttr>("lnn.unrolled"))
+    for (Attribute text : texts)
+      explanation.unrolled.push_back(cast<StringAttr>(text).str());
+}
+
+FailureOr<Explanation> lnn::explain::explain(ModuleOp module) {
+  auto function = module.lookupSymbol<func::FuncOp>("main");
+  if (!function || function.isExternal())
+    return module.emitError("there is no @main"), failure();
+  Explanation explanation;
+  auto name = module->getAttrOfType<StringAttr>("lnn.model");
+  explanation.model = name ? name.str() : "model";
+  for (NodeOp node : function.getBody().front().getOps<NodeOp>())
+    explanation.nodes.push_back(
+        {node.getOpType().str(), nameOf(node.getLoc())});
+  PassManager pm(module.getContext());
+  OnnxRerollOptions options;
+  options.explain = true;
+  pm.addNestedPass<func::FuncOp>(createOnnxReroll(options));
+  if (failed(pm.run(module)))
+    return failure();
+  Reader(function, explanation).read();
+  return explanation;
+}
+
+//===----------------------------------------------------------------------===//
+// Text
+//===----------------------------------------------------------------------===//
+
+static std::string label(const Explanation &e, int node) {
+  return e.nodes[node].type + " '" + e.nodes[node].name + "'";
+}
+
+/// `352 nodes, Gather 'a' to Concat 'b'`.
+static std::string rangeText(const Explanation &e, ArrayRef<int> nodes) {
+  if (nodes.empty())
+    return "";
+  std::string text = std::to_string(nodes.size()) +
+                     (nodes.size() == 1 ? " node, " : " nodes, ") +
+                     label(e, nodes.front());
+  if (nodes.size() > 1)
+    text += " to " + label(e, nodes.back());
+  return text;
+}
+
+static void printRegion(const Explanation &e, const Region &region,
+                        unsigned depth, raw_ostream &os) {
+  os.indent(2 * depth) << region.title;
+  if (std::string range = rangeText(e, region.nodes); !range.empty())
+    os << " <- " << range;
+  os << "\n";
+  for (const std::string &line : region.lines)
+    os.indent(2 * depth + 2) << line << "\n";
+  if (!region.stop.empty())
+    os.indent(2 * depth + 2)
+        << "no step more in front: " << region.stop << "\n";
+  for (const Region &inner : region.inner)
+    printRegion(e, inner, depth + 1, os);
+}
+
+/// The nodes that are in no region.
+static std::vector<int> others(const Explanation &e) {
+  std::vector<char> taken(e.nodes.size(), 0);
+  for (const Region &region : e.regions)
+    for (int node : region.nodes)
+      if (node >= 0 && node < int(taken.size()))
+        taken[node] = 1;
+  std::vector<int> result;
+  for (auto [i, t] : llvm::enumerate(taken))
+    if (!t)
+      result.push_back(i);
+  return result;
+}
+
+void lnn::explain::printText(const Explanation &e, raw_ostream &os) {
+  os << e.model << ": " << e.nodes.size() << " nodes\n";
+  for (const Region &region : e.regions)
+    printRegion(e, region, 1, os);
+  std::vector<int> rest = others(e);
+  os << "  " << rest.size() << " nodes stay as they are";
+  llvm::MapVector<StringRef, unsigned> kinds;
+  for (int node : rest)
+    ++kinds[e.nodes[node].type];
+  const char *separator = ": ";
+  for (auto [kind, n] : kinds) {
+    os << separator << (n > 1 ? std::to_string(n) + " " : "") << kind;
+    separator = ", ";
+  }
+  os << "\n";
+  if (!e.unrolled.empty())
+    os << "  looks periodic and is no loop:\n";
+  for (const std::string &text : e.unrolled)
+    os << "    " << text << "\n";
+}
