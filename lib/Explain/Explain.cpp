@@ -32,13 +32,13 @@ private:
   func::FuncOp function;
   Explanation &explanation;
 
-  void readBlock(Block &block, std::vector<Region> &regions);
-  std::optional<Region> readNode(NodeOp node);
-  void readScan(NodeOp node, Region &region);
-  void readLoop(NodeOp node, Region &region);
-  void readRecurrent(NodeOp node, Region &region);
-  void readState(Value init, Value last, Region &region);
-  void countBody(NodeOp node, Region &region);
+  void readBlock(Block &block, std::vector<Part> &regions);
+  std::optional<Part> readNode(NodeOp node);
+  void readScan(NodeOp node, Part &region);
+  void readLoop(NodeOp node, Part &region);
+  void readRecurrent(NodeOp node, Part &region);
+  void readState(Value init, Value last, Part &region);
+  void countBody(NodeOp node, Part &region);
   std::string sourceOf(Value v);
   std::string resultOf(Value v);
 };
@@ -84,7 +84,7 @@ static std::string typeText(Value v) {
   return text;
 }
 
-void Reader::readState(Value init, Value last, Region &region) {
+void Reader::readState(Value init, Value last, Part &region) {
   std::string text = "state " + typeText(last) + ", from " + sourceOf(init);
   if (std::string result = resultOf(last); !result.empty())
     text += ", its last value is " + result;
@@ -92,7 +92,7 @@ void Reader::readState(Value init, Value last, Region &region) {
 }
 
 /// How many nodes of which kind a step has.
-void Reader::countBody(NodeOp node, Region &region) {
+void Reader::countBody(NodeOp node, Part &region) {
   llvm::MapVector<StringRef, unsigned> kinds;
   unsigned count = 0;
   for (NodeOp inner : node.getBodies().front().front().getOps<NodeOp>()) {
@@ -115,7 +115,7 @@ static std::string lengthText(Value v, int64_t axis) {
   return std::to_string(type.getDimSize(axis));
 }
 
-void Reader::readScan(NodeOp node, Region &region) {
+void Reader::readScan(NodeOp node, Part &region) {
   NodeView view(node);
   unsigned count = view.intAttr("num_scan_inputs", 0),
            states = node.getInputs().size() - count;
@@ -124,13 +124,11 @@ void Reader::readScan(NodeOp node, Region &region) {
     return list && i < list->size() ? (*list)[i] : 0;
   };
   std::vector<std::string> along;
-  bool backward = false;
   for (unsigned i = 0; i < count; ++i) {
     Value v = node.getInputs()[states + i];
     int64_t axis = listed("scan_input_axes", i);
     if (i == 0)
       region.title = "Scan over time, " + lengthText(v, axis) + " steps";
-    backward |= listed("scan_input_directions", i);
     along.push_back(sourceOf(v) + " (dimension " + std::to_string(axis) +
                     (listed("scan_input_directions", i) ? ", backward" : "") +
                     ")");
@@ -149,7 +147,7 @@ void Reader::readScan(NodeOp node, Region &region) {
   countBody(node, region);
 }
 
-void Reader::readLoop(NodeOp node, Region &region) {
+void Reader::readLoop(NodeOp node, Part &region) {
   std::string times = "a number of";
   if (auto constant = node.getInputs()[0].getDefiningOp<arith::ConstantOp>())
     if (auto dense = dyn_cast<DenseIntElementsAttr>(constant.getValue());
@@ -161,10 +159,10 @@ void Reader::readLoop(NodeOp node, Region &region) {
   countBody(node, region);
 }
 
-void Reader::readRecurrent(NodeOp node, Region &region) {
+void Reader::readRecurrent(NodeOp node, Part &region) {
   NodeView view(node);
   bool batchFirst = view.intAttr("layout", 0);
-  region.kind = Region::Recurrent;
+  region.kind = Part::Recurrent;
   region.title = node.getOpType().str() + " over time, " +
                  lengthText(node.getInputs()[0], batchFirst ? 1 : 0) +
                  " steps, " + view.strAttr("direction", "forward").str();
@@ -177,10 +175,10 @@ void Reader::readRecurrent(NodeOp node, Region &region) {
           (view.hasInput(i) ? sourceOf(node.getInputs()[i]) : "zeros"));
 }
 
-std::optional<Region> Reader::readNode(NodeOp node) {
+std::optional<Part> Reader::readNode(NodeOp node) {
   if (node.getDomainAttr())
     return std::nullopt;
-  Region region;
+  Part region;
   StringRef type = node.getOpType();
   if (type == "Scan")
     readScan(node, region);
@@ -200,7 +198,7 @@ std::optional<Region> Reader::readNode(NodeOp node) {
   return region;
 }
 
-void Reader::readBlock(Block &block, std::vector<Region> &regions) {
+void Reader::readBlock(Block &block, std::vector<Part> &regions) {
   for (NodeOp node : block.getOps<NodeOp>())
     if (auto region = readNode(node))
       regions.push_back(std::move(*region));
@@ -253,7 +251,7 @@ static std::string rangeText(const Explanation &e, ArrayRef<int> nodes) {
   return text;
 }
 
-static void printRegion(const Explanation &e, const Region &region,
+static void printRegion(const Explanation &e, const Part &region,
                         unsigned depth, raw_ostream &os) {
   os.indent(2 * depth) << region.title;
   if (std::string range = rangeText(e, region.nodes); !range.empty())
@@ -264,14 +262,14 @@ static void printRegion(const Explanation &e, const Region &region,
   if (!region.stop.empty())
     os.indent(2 * depth + 2)
         << "no step more in front: " << region.stop << "\n";
-  for (const Region &inner : region.inner)
+  for (const Part &inner : region.inner)
     printRegion(e, inner, depth + 1, os);
 }
 
 /// The nodes that are in no region.
 static std::vector<int> others(const Explanation &e) {
   std::vector<char> taken(e.nodes.size(), 0);
-  for (const Region &region : e.regions)
+  for (const Part &region : e.regions)
     for (int node : region.nodes)
       if (node >= 0 && node < int(taken.size()))
         taken[node] = 1;
@@ -284,7 +282,7 @@ static std::vector<int> others(const Explanation &e) {
 
 void lnn::explain::printText(const Explanation &e, raw_ostream &os) {
   os << e.model << ": " << e.nodes.size() << " nodes\n";
-  for (const Region &region : e.regions)
+  for (const Part &region : e.regions)
     printRegion(e, region, 1, os);
   std::vector<int> rest = others(e);
   os << "  " << rest.size() << " nodes stay as they are";

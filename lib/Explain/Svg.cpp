@@ -29,15 +29,14 @@ private:
   static const char *colorOf(unsigned region) {
     return kColors[region % std::size(kColors)];
   }
-  static int heightOf(const Region &region);
+  static int heightOf(const Part &region);
   int graphHeight() const {
     unsigned cells = std::min<unsigned>(e.nodes.size(), kMaxCells);
     return int((cells + kColumns - 1) / kColumns) * kCell;
   }
   void text(int x, int y, StringRef what, StringRef style = "");
   void drawGraph(int top);
-  void drawBox(const Region &region, int x, int y, int width,
-               const char *color);
+  void drawBox(const Part &region, int x, int y, int width, const char *color);
 };
 } // namespace
 
@@ -73,10 +72,10 @@ static StringRef shortened(StringRef text) {
   return text.take_front(end);
 }
 
-int Drawing::heightOf(const Region &region) {
+int Drawing::heightOf(const Part &region) {
   int height = 2 * kLine + int(region.lines.size()) * kLine +
                (region.stop.empty() ? 0 : kLine);
-  for (const Region &inner : region.inner)
+  for (const Part &inner : region.inner)
     height += heightOf(inner) + kLine / 2;
   return height;
 }
@@ -105,7 +104,7 @@ void Drawing::drawGraph(int top) {
   }
 }
 
-void Drawing::drawBox(const Region &region, int x, int y, int width,
+void Drawing::drawBox(const Part &region, int x, int y, int width,
                       const char *color) {
   os << "<rect x=\"" << x << "\" y=\"" << y << "\" width=\"" << width
      << "\" height=\"" << heightOf(region) << "\" rx=\"6\" fill=\"" << color
@@ -121,7 +120,7 @@ void Drawing::drawBox(const Region &region, int x, int y, int width,
     text(x + 10, line += kLine, "no step more in front: " + region.stop,
          "fill=\"#a00\"");
   line += kLine / 2;
-  for (const Region &inner : region.inner) {
+  for (const Part &inner : region.inner) {
     drawBox(inner, x + 16, line, width - 32, color);
     line += heightOf(inner) + kLine / 2;
   }
@@ -130,7 +129,7 @@ void Drawing::drawBox(const Region &region, int x, int y, int width,
 void Drawing::draw() {
   constexpr int width = kBoxLeft + 860, boxWidth = 840, top = 3 * kLine;
   int right = top;
-  for (const Region &region : e.regions)
+  for (const Part &region : e.regions)
     right += heightOf(region) + kLine;
   right += (int(e.unrolled.size()) + 1) * kLine;
   int height = std::max(right, top + graphHeight()) + kMargin;

@@ -112,6 +112,32 @@ LogicalResult Locality::local(NodeOp node, ArrayRef<int64_t> mixed,
 // Operators
 //===----------------------------------------------------------------------===//
 
+/// Time must stay an axis, with what varies faster kept; it may be joined with
+/// slower axes, and taken out of them again.
+LogicalResult Locality::visitReshape(NodeOp node) {
+  Value in = node.getInputs()[0], out = node.getOutputs()[0];
+  SmallVector<int64_t> from = s.axes(in), to = s.axes(out);
+  if (from.size() != 1 || to.size() != 1)
+    return refuse(node, "it takes the time axis apart");
+  DimContext &dims = s.secondProbe().dims();
+  auto product = [&](ArrayRef<Dim> factors) {
+    Dim result = dims.constant(1);
+    for (Dim d : factors)
+      result = result ? dims.mul(result, d) : result;
+    return result;
+  };
+  ArrayRef<Dim> a = s.other(in).dims, b = s.other(out).dims;
+  bool before = product(a.take_front(from[0])) == product(b.take_front(to[0])),
+       behind = product(a.drop_front(from[0] + 1)) ==
+                product(b.drop_front(to[0] + 1));
+  bool alone = s.excess(in, from[0]).has_value();
+  if (!behind && !(before && alone))
+    return refuse(node, "it mixes times");
+  if (ahead.lookup(in) && !(before && behind))
+    return refuse(node, "it joins what is padded along time");
+  return passOn(node);
+}
+
 LogicalResult Locality::visitMatMul(NodeOp node) {
   int64_t ra = s.at(node.getInputs()[0]).rank(),
           rb = s.at(node.getInputs()[1]).rank();
@@ -250,6 +276,8 @@ LogicalResult Locality::visitSlice(NodeOp node) {
 /// `length` zeros stand in front of the node's input: in pieces, what came
 /// before.
 LogicalResult Locality::lookBack(NodeOp node, int64_t axis, int64_t length) {
+  if (nested)
+    return refuse(node, "it looks back from inside of a subgraph");
   unsigned operand = isNode(node, "Concat") ? 1 : 0;
   auto window = windowOf(node.getInputs()[operand]);
   if (!window || window->axis != axis || window->behind || window->ahead)
@@ -380,7 +408,9 @@ LogicalResult Locality::visitReduction(NodeOp node) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult Locality::expose(Exposure exposure, Value init, StringRef what) {
-  if (isa<NoneType>(init.getType()) || isZeros(init)) {
+  if (nested)
+    return refuse(exposure.node, "it runs along time inside of a subgraph");
+  if (!init || isZeros(init)) {
     exposures.push_back(exposure);
     return success();
   }
@@ -530,12 +560,18 @@ LogicalResult Locality::visitLoop(NodeOp node) {
 /// Subgraphs that do not go along time: each iteration does the same to every
 /// time.
 LogicalResult Locality::visitBodies(NodeOp node) {
-  for (Value v : node.getInputs())
-    if (ahead.lookup(v))
-      return refuse(node, "it goes over what is padded along time");
+  bool padded = false;
+  node->walk([&](Operation *op) {
+    for (Value v : op->getOperands())
+      padded |= ahead.lookup(v) != 0;
+  });
+  if (padded)
+    return refuse(node, "it goes over what is padded along time");
+  bool outer = std::exchange(nested, true);
   for (Region &region : node.getBodies())
     if (failed(visitBlock(region.front())))
       return failure();
+  nested = outer;
   return success();
 }
 
@@ -559,10 +595,8 @@ LogicalResult Locality::visitRecurrent(NodeOp node) {
     if (i == 6 && node.getOpType() != "LSTM")
       continue;
     Exposure exposure{Exposure::Recurrent, node, i};
-    if (!view.hasInput(i))
-      exposures.push_back(exposure);
-    else if (failed(expose(exposure, node.getInputs()[i],
-                           i == 5 ? "initial_h" : "initial_c")))
+    Value init = view.hasInput(i) ? node.getInputs()[i] : Value();
+    if (failed(expose(exposure, init, i == 5 ? "initial_h" : "initial_c")))
       return failure();
   }
   return success();
@@ -583,13 +617,9 @@ static bool takesSize(NodeOp node, unsigned input) {
 
 LogicalResult Locality::visitNodeAlongTime(NodeOp node) {
   static const llvm::StringSet<> anywhere = {
-      "Transpose",      "Unsqueeze",
-      "Squeeze",        "Reshape",
-      "Flatten",        "Expand",
-      "Shape",          "ConstantOfShape",
-      "Size",           "BatchNormalization",
-      "QuantizeLinear", "DequantizeLinear",
-      "OneHot"};
+      "Transpose",      "Unsqueeze",        "Squeeze", "Expand",
+      "Shape",          "ConstantOfShape",  "Size",    "BatchNormalization",
+      "QuantizeLinear", "DequantizeLinear", "OneHot"};
   static const llvm::StringSet<> normalizations = {
       "Softmax",          "LogSoftmax",
       "Hardmax",          "TopK",
@@ -609,6 +639,8 @@ LogicalResult Locality::visitNodeAlongTime(NodeOp node) {
     return local(node,
                  {axis < 0 ? axis + s.at(node.getInputs()[0]).rank() : axis});
   }
+  if (type == "Reshape" || type == "Flatten")
+    return visitReshape(node);
   if (type == "MatMul")
     return visitMatMul(node);
   if (type == "Gemm")
@@ -656,7 +688,12 @@ LogicalResult Locality::visit(NodeOp node) {
         return refuse(node, "it computes with the length of the sequence");
     return success();
   }
-  return along ? visitNodeAlongTime(node) : success();
+  if (!along)
+    return success();
+  for (Value v : node.getOutputs())
+    if (s.axes(v).size() > 1)
+      return refuse(node, "it joins every time with every other");
+  return visitNodeAlongTime(node);
 }
 
 LogicalResult Locality::visitBlock(Block &block) {

@@ -16,19 +16,19 @@ struct UserNode {
 
 /// What some of the user's nodes became: a loop, a recurrent operator, or
 /// nothing else than what they were.
-struct Region {
+struct Part {
   enum Kind { Loop, Recurrent, Subgraph } kind = Loop;
   std::string title;              ///< "Scan over 16 steps"
   std::vector<int> nodes;         ///< of the user's graph, by number; ascending
   std::vector<std::string> lines; ///< axes, states, outputs
   std::string stop;               ///< why there are no more steps
-  std::vector<Region> inner;
+  std::vector<Part> inner;
 };
 
 struct Explanation {
   std::string model;
   std::vector<UserNode> nodes;
-  std::vector<Region> regions;
+  std::vector<Part> regions;
   std::vector<std::string> unrolled; ///< what looks periodic and is no loop
 };
 

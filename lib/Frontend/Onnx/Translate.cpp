@@ -48,7 +48,7 @@ static llvm::cl::opt<std::string> &explainFlag() {
   return flag;
 }
 
-static LogicalResult explain(ModuleOp module, raw_ostream &os) {
+static LogicalResult explainModule(ModuleOp module, raw_ostream &os) {
   StringRef form = explainFlag();
   if (!form.empty() && form != "text" && form != "svg") {
     llvm::errs() << "error: --explain takes text or svg, '" << form
@@ -128,17 +128,16 @@ void lnn::onnx::registerTranslations() {
       "read an ONNX model; with --explain, say what became of its nodes",
       [](const std::shared_ptr<llvm::SourceMgr> &sources, raw_ostream &os,
          MLIRContext *context) -> LogicalResult {
+        context->loadDialect<OnnxDialect, arith::ArithDialect,
+                             func::FuncDialect>();
         OwningOpRef<Operation *> module = import(*sources, context);
         if (!module || failed(verify(*module)))
           return failure();
         if (explainFlag().getNumOccurrences())
-          return explain(cast<ModuleOp>(*module), os);
+          return explainModule(cast<ModuleOp>(*module), os);
         (*module)->print(os);
         os << "\n";
         return success();
-      },
-      [](DialectRegistry &registry) {
-        registry.insert<OnnxDialect, arith::ArithDialect, func::FuncDialect>();
       });
   static TranslateRegistration check(
       "check-onnx",

@@ -212,8 +212,9 @@ std::vector<std::string> Reroller::explainRest() {
   matcher.beginRound();
   for (int period : periods())
     llvm::append_range(found, intervals(period));
-  llvm::stable_sort(found, [](const Interval &a, const Interval &b) {
-    return a.length() > b.length();
+  llvm::sort(found, [](const Interval &a, const Interval &b) {
+    return std::tuple(-a.length(), a.period, a.begin) <
+           std::tuple(-b.length(), b.period, b.begin);
   });
   std::vector<std::string> texts;
   std::vector<Interval> told;
