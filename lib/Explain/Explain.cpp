@@ -188,9 +188,13 @@ std::optional<Part> Reader::readNode(NodeOp node) {
     readRecurrent(node, region);
   else
     return std::nullopt;
-  if (auto origins = node->getAttrOfType<DenseI64ArrayAttr>("lnn.origins"))
-    region.nodes.assign(origins.asArrayRef().begin(),
-                        origins.asArrayRef().end());
+  // A loop of the user's own has nodes in it.
+  node->walk([&](NodeOp inner) {
+    if (auto origins = inner->getAttrOfType<DenseI64ArrayAttr>("lnn.origins"))
+      llvm::append_range(region.nodes, origins.asArrayRef());
+  });
+  llvm::sort(region.nodes);
+  region.nodes.erase(llvm::unique(region.nodes), region.nodes.end());
   if (auto stop = node->getAttrOfType<StringAttr>("lnn.stop"))
     region.stop = stop.str();
   for (mlir::Region &body : node.getBodies())
@@ -218,9 +222,12 @@ FailureOr<Explanation> lnn::explain::explain(ModuleOp module) {
   Explanation explanation;
   auto name = module->getAttrOfType<StringAttr>("lnn.model");
   explanation.model = name ? name.str() : "model";
-  for (NodeOp node : function.getBody().front().getOps<NodeOp>())
+  Builder b(module.getContext());
+  function.walk<WalkOrder::PreOrder>([&](NodeOp node) {
+    node->setAttr("lnn.number", b.getI64IntegerAttr(explanation.nodes.size()));
     explanation.nodes.push_back(
         {node.getOpType().str(), nameOf(node.getLoc())});
+  });
   PassManager pm(module.getContext());
   OnnxRerollOptions options;
   options.explain = true;

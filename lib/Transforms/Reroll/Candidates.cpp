@@ -198,7 +198,8 @@ unsigned Reroller::search(int period) {
   const int64_t maxWork = 64 * int64_t(graph.order.size()) + (1 << 16);
   // The last first: a run grows to the front, where it may take in the end of
   // the interval before.
-  for (Interval interval : llvm::reverse(intervals(period)))
+  SmallVector<Interval> found = intervals(period);
+  for (Interval interval : llvm::reverse(found))
     for (int tries = 0; tries < maxTries && matcher.workDone() < maxWork &&
                         worthwhile(period, interval.length() / period, 2);
          ++tries)

@@ -126,16 +126,16 @@ bool Matcher::bindConstant(const Run &run, Front &front, int place, Ref ref) {
 bool Matcher::bind(const Run &run, Front &front, int place, Ref ref) {
   int &node = front.nodes[place];
   int like = run.model(place);
-  if (ref.leaf()) {
-    if (bindConstant(run, front, place, ref))
-      return true;
-    // Where a loop begins there is an input or a constant.
+  auto differs = [&] {
+    // What a loop begins with is what it is.
     bool begins = llvm::any_of(run.states, [&](const Run::State &state) {
       return state.place == place && state.init == ref;
     });
     return !begins && refuse(like, "has " + describeOperand(ref) +
                                        " in its place in a step before");
-  }
+  };
+  if (ref.leaf())
+    return bindConstant(run, front, place, ref) || differs();
   if (node != -1)
     return node == ref.id ||
            refuse(like, "has both " + describeOperand({node, 0}) + " and " +
@@ -145,8 +145,7 @@ bool Matcher::bind(const Run &run, Front &front, int place, Ref ref) {
   bool shared = inRun(ref.id) && placeOf[ref.id] == place;
   if ((!isFree(ref.id) && !shared) ||
       graph.nodes[ref.id].label != graph.nodes[like].label)
-    return refuse(like, "has " + describeOperand(ref) +
-                            " in its place in a step before");
+    return differs();
   node = ref.id;
   front.work.push_back(place);
   return true;

@@ -157,10 +157,10 @@ int Graph::number(Node node) {
 void Graph::addOrigins(int to, ArrayRef<int> from) {
   if (!tracing || from.empty())
     return;
+  SmallVector<int, 0> all(from); // before it moves
   if (int(origins.size()) <= to)
     origins.resize(to + 1);
-  SmallVector<int, 0> all(origins[to]);
-  llvm::append_range(all, from);
+  llvm::append_range(all, origins[to]);
   llvm::sort(all);
   all.erase(llvm::unique(all), all.end());
   origins[to] = std::move(all);

@@ -126,8 +126,8 @@ public:
                         : nodes[use.user].operands[use.operand];
   }
 
-  /// Where it is traced what becomes of the graph: by node, the nodes of the
-  /// block that it stands for, numbered as they were read.
+  /// Where it is traced what becomes of the graph: by node, the numbers
+  /// (lnn.number) of the nodes that it stands for.
   bool tracing = false;
   std::vector<llvm::SmallVector<int, 0>> origins;
   llvm::DenseMap<int, std::string> stops; ///< by loop: why it has no more steps
@@ -191,8 +191,6 @@ private:
   bool merge();
   void layOut();
   void countUses();
-
-  int nodesRead = 0;
 
   llvm::SmallVector<mlir::Value> emit(mlir::OpBuilder &b, int label,
                                       mlir::Location loc,

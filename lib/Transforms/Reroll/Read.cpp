@@ -59,7 +59,6 @@ bool Graph::readNode(NodeOp op) {
   ValueRange inputs = op.getInputs();
   if (op.getOpType() == "Identity" && !op.getDomainAttr() &&
       inputs.size() == 1 && op.getOutputs().size() == 1) {
-    ++nodesRead;
     refs[op.getOutputs()[0]] = refOf(inputs[0]);
     return true;
   }
@@ -87,7 +86,8 @@ bool Graph::readNode(NodeOp op) {
   }
   node.label = intern(std::move(label), node.operands.size(), omitted);
   int id = number(std::move(node));
-  addOrigins(id, nodesRead++);
+  if (auto number = op->getAttrOfType<IntegerAttr>("lnn.number"))
+    addOrigins(id, int(number.getInt()));
   for (auto [i, result] : llvm::enumerate(op.getOutputs()))
     refs[result] = {id, int(i)};
   if (op.getOpType() == "Split" && !op.getDomainAttr())
