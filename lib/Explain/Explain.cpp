@@ -1,12 +1,15 @@
 //===- Explain.cpp - what became of a user's graph ------------------------===//
 #include "lnn/Explain/Explain.h"
 
+#include "lnn/Conversion/Passes.h"
 #include "lnn/Dialect/Onnx/Onnx.h"
 #include "lnn/Frontend/Onnx/OpTable.h"
 #include "lnn/Transforms/Passes.h"
+#include "lnn/Transforms/Raise/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -215,6 +218,64 @@ void Reader::read() {
       explanation.unrolled.push_back(cast<StringAttr>(text).str());
 }
 
+/// The innermost part that has the node, or null.
+static Part *partOf(std::vector<Part> &parts, int node) {
+  for (Part &part : parts) {
+    if (Part *inner = partOf(part.inner, node))
+      return inner;
+    if (llvm::is_contained(part.nodes, node))
+      return &part;
+  }
+  return nullptr;
+}
+
+namespace {
+/// What raising remarked, by the node that it remarked on.
+struct Remark {
+  std::string node, text;
+};
+} // namespace
+
+/// Raises the model and puts what is remarked into the parts.
+static void raise(ModuleOp module, Explanation &explanation) {
+  std::vector<Remark> remarks;
+  {
+    ScopedDiagnosticHandler handler(
+        module.getContext(), [&](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Remark)
+            remarks.push_back(
+                {nameOf(diagnostic.getLocation()), diagnostic.str()});
+          return success();
+        });
+    PassManager pm(module.getContext());
+    pm.addPass(createConvertOnnxToLnn());
+    pm.addPass(createCanonicalizerPass());
+    pm.addPass(createCSEPass());
+    RaiseOptions options;
+    options.remarks = true;
+    buildRaisePipeline(pm, options);
+    if (failed(pm.run(module)))
+      explanation.lacks.push_back("nothing is raised: some of the model is not "
+                                  "supported, see --check-onnx");
+  }
+  llvm::StringMap<int> numbers;
+  for (auto [i, node] : llvm::enumerate(explanation.nodes))
+    numbers.try_emplace(node.name, i);
+  for (const Remark &remark : remarks) {
+    auto it = numbers.find(remark.node);
+    Part *part =
+        it == numbers.end() ? nullptr : partOf(explanation.regions, it->second);
+    bool made = StringRef(remark.text).starts_with("raised");
+    std::vector<std::string> &list =
+        part ? (made ? part->cells : part->lacks)
+             : (made ? explanation.cells : explanation.lacks);
+    std::string text = remark.text + ", at node '" + remark.node + "'";
+    constexpr size_t most = 8;
+    if (!llvm::is_contained(list, text) && list.size() < most)
+      list.push_back(text);
+  }
+}
+
 FailureOr<Explanation> lnn::explain::explain(ModuleOp module) {
   auto function = module.lookupSymbol<func::FuncOp>("main");
   if (!function || function.isExternal())
@@ -235,6 +296,7 @@ FailureOr<Explanation> lnn::explain::explain(ModuleOp module) {
   if (failed(pm.run(module)))
     return failure();
   Reader(function, explanation).read();
+  raise(module, explanation);
   return explanation;
 }
 
@@ -269,6 +331,9 @@ static void printRegion(const Explanation &e, const Part &region,
   if (!region.stop.empty())
     os.indent(2 * depth + 2)
         << "no step more in front: " << region.stop << "\n";
+  for (const auto &list : {region.cells, region.lacks})
+    for (const std::string &text : list)
+      os.indent(2 * depth + 2) << text << "\n";
   for (const Part &inner : region.inner)
     printRegion(e, inner, depth + 1, os);
 }
@@ -302,6 +367,9 @@ void lnn::explain::printText(const Explanation &e, raw_ostream &os) {
     separator = ", ";
   }
   os << "\n";
+  for (const auto &list : {e.cells, e.lacks})
+    for (const std::string &text : list)
+      os << "  " << text << "\n";
   if (!e.unrolled.empty())
     os << "  looks periodic and is no loop:\n";
   for (const std::string &text : e.unrolled)

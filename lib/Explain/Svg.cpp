@@ -73,8 +73,10 @@ static StringRef shortened(StringRef text) {
 }
 
 int Drawing::heightOf(const Part &region) {
-  int height = 2 * kLine + int(region.lines.size()) * kLine +
-               (region.stop.empty() ? 0 : kLine);
+  int height =
+      2 * kLine + (region.stop.empty() ? 0 : kLine) +
+      int(region.lines.size() + region.cells.size() + region.lacks.size()) *
+          kLine;
   for (const Part &inner : region.inner)
     height += heightOf(inner) + kLine / 2;
   return height;
@@ -119,6 +121,10 @@ void Drawing::drawBox(const Part &region, int x, int y, int width,
   if (!region.stop.empty())
     text(x + 10, line += kLine, "no step more in front: " + region.stop,
          "fill=\"#a00\"");
+  for (const std::string &what : region.cells)
+    text(x + 10, line += kLine, what, "fill=\"#060\" font-weight=\"bold\"");
+  for (const std::string &what : region.lacks)
+    text(x + 10, line += kLine, what, "fill=\"#a00\"");
   line += kLine / 2;
   for (const Part &inner : region.inner) {
     drawBox(inner, x + 16, line, width - 32, color);
@@ -131,7 +137,7 @@ void Drawing::draw() {
   int right = top;
   for (const Part &region : e.regions)
     right += heightOf(region) + kLine;
-  right += (int(e.unrolled.size()) + 1) * kLine;
+  right += int(e.unrolled.size() + e.cells.size() + e.lacks.size() + 1) * kLine;
   int height = std::max(right, top + graphHeight()) + kMargin;
   os << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width
      << "\" height=\"" << height << "\" viewBox=\"0 0 " << width << " "
@@ -159,6 +165,9 @@ void Drawing::draw() {
     drawBox(region, kBoxLeft, y, boxWidth, colorOf(r));
     y += heightOf(region) + kLine;
   }
+  for (const auto &list : {e.cells, e.lacks})
+    for (const std::string &what : list)
+      text(kBoxLeft, y += kLine, what);
   for (const std::string &what : e.unrolled)
     text(kBoxLeft, y += kLine, "no loop: " + what, "fill=\"#a00\"");
   os << "</svg>\n";

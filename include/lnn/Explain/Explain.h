@@ -22,6 +22,8 @@ struct Part {
   std::vector<int> nodes;         ///< of the user's graph, by number; ascending
   std::vector<std::string> lines; ///< axes, states, outputs
   std::string stop;               ///< why there are no more steps
+  std::vector<std::string> cells; ///< raised in it: "raised to ... at node"
+  std::vector<std::string> lacks; ///< what nearly is a cell, and is none
   std::vector<Part> inner;
 };
 
@@ -29,10 +31,11 @@ struct Explanation {
   std::string model;
   std::vector<UserNode> nodes;
   std::vector<Part> regions;
-  std::vector<std::string> unrolled; ///< what looks periodic and is no loop
+  std::vector<std::string> unrolled;     ///< what looks periodic and is no loop
+  std::vector<std::string> cells, lacks; ///< outside of the loops
 };
 
-/// Re-rolls an imported model and says what became of its nodes.
+/// Re-rolls and raises an imported model, and says what became of its nodes.
 mlir::FailureOr<Explanation> explain(mlir::ModuleOp module);
 
 void printText(const Explanation &explanation, llvm::raw_ostream &os);

@@ -3,6 +3,8 @@
 #include "lnn/Dialect/Onnx/Onnx.h"
 #include "lnn/Explain/Explain.h"
 #include "lnn/Frontend/Onnx/Import.h"
+#include "lnn/Streaming/Passes.h"
+#include "lnn/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -148,6 +150,11 @@ void lnn::onnx::registerTranslations() {
         if (!module)
           return failure();
         PassManager pm(context);
+        if (!dynamicFlag().empty() || streamingFlag()) {
+          pm.addNestedPass<func::FuncOp>(lnn::createOnnxReroll());
+          pm.addNestedPass<func::FuncOp>(lnn::createOnnxFreeSizes());
+          pm.addNestedPass<func::FuncOp>(lnn::createLnnExposeStates());
+        }
         pm.addPass(createConvertOnnxToLnn());
         if (failed(pm.run(*module)))
           return failure();
