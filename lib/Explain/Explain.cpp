@@ -191,8 +191,13 @@ std::optional<Part> Reader::readNode(NodeOp node) {
     readRecurrent(node, region);
   else
     return std::nullopt;
-  // A loop of the user's own has nodes in it.
+  // A loop of the user's own has nodes in it; one that was made here has all
+  // that it stands for itself.
+  auto own = node->getAttrOfType<DenseI64ArrayAttr>("lnn.origins");
+  bool made = own && own.size() > 1;
   node->walk([&](NodeOp inner) {
+    if (made && inner != node)
+      return;
     if (auto origins = inner->getAttrOfType<DenseI64ArrayAttr>("lnn.origins"))
       llvm::append_range(region.nodes, origins.asArrayRef());
   });

@@ -375,7 +375,9 @@ LogicalResult Locality::visitConv(NodeOp node) {
 
 LogicalResult Locality::visitNormalization(NodeOp node) {
   int64_t rank = s.at(node.getInputs()[0]).rank();
-  int64_t axis = NodeView(node).intAttr("axis", -1);
+  // Before opset 13 what is behind the axis goes with it.
+  bool old = node.getOpset() < 13 && node.getOpType().ends_with("max");
+  int64_t axis = NodeView(node).intAttr("axis", old ? 1 : -1);
   axis += axis < 0 ? rank : 0;
   bool toEnd = node.getOpType().ends_with("Normalization") ||
                (node.getOpset() < 13 && node.getOpType() != "LpNormalization");
@@ -394,7 +396,10 @@ LogicalResult Locality::visitReduction(NodeOp node) {
   if (!axes && node.getOpType().starts_with("Arg"))
     axes = SmallVector<int64_t>{view.intAttr("axis", 0)};
   SmallVector<int64_t> mixed;
-  if (!axes)
+  bool all = !axes || axes->empty();
+  if (all && view.intAttr("noop_with_empty_axes", 0))
+    return passOn(node);
+  if (all)
     for (int64_t k = 0; k < rank; ++k)
       mixed.push_back(k);
   else
@@ -428,7 +433,7 @@ LogicalResult Locality::expose(Exposure exposure, Value init, StringRef what) {
                                                         "lnn.role");
       if (role && role.getValue() == "state")
         return success();
-      if (v == init) {
+      if (v == init && v.hasOneUse()) {
         exposures.push_back(exposure);
         return success();
       }
@@ -436,8 +441,8 @@ LogicalResult Locality::expose(Exposure exposure, Value init, StringRef what) {
     }
     llvm::append_range(work, v.getDefiningOp()->getOperands());
   }
-  return refuse(exposure.node, what + " starts from values that are not zero; "
-                                      "make them an input of the model");
+  return refuse(exposure.node, what + " starts from values that are neither "
+                                      "zeros nor an input of its own");
 }
 
 /// True where a node of the body reads what is along time.
@@ -502,11 +507,31 @@ static bool isIteration(Value v, Value iteration) {
   return v == iteration;
 }
 
+/// True where a Loop's condition is always true.
+static bool goesOn(NodeOp loop, const Sensitivity &s) {
+  auto isTrue = [&](Value v) {
+    const ValueInfo &info = s.at(v);
+    return info.data && info.data->size() == 1 && info.data->front().isConst(1);
+  };
+  if (NodeView(loop).hasInput(1) && !isTrue(loop.getInputs()[1]))
+    return false;
+  Block &body = loop.getBodies().front().front();
+  Value next = body.getTerminator()->getOperand(0);
+  while (auto node = next.getDefiningOp<NodeOp>()) {
+    if (!isNode(node, "Identity"))
+      break;
+    next = node.getInputs()[0];
+  }
+  return next == body.getArgument(1) || isTrue(next);
+}
+
 /// A Loop of as many iterations as there are times: what is along time may be
 /// read at the iteration's place.
 LogicalResult Locality::visitTimeLoop(NodeOp node) {
   Block &body = node.getBodies().front().front();
   Value iteration = body.getArgument(0);
+  if (!goesOn(node, s))
+    return refuse(node, "its condition may end it");
   if (!s.at(node.getInputs()[0]).data ||
       !s.at(node.getInputs()[0]).data->front().isConst(s.size()))
     return refuse(node, "its trip count is not the length of the sequence");
@@ -586,9 +611,6 @@ LogicalResult Locality::visitRecurrent(NodeOp node) {
     return refuse(node, "time is not the axis that it runs along");
   if (window->behind || window->ahead)
     return refuse(node, "it goes over what is padded along time");
-  StringRef direction = view.strAttr("direction", "forward");
-  if (direction != "forward")
-    return refuse(node, "its direction is '" + direction + "'");
   if (view.hasInput(4))
     return refuse(node, "it has sequence_lens");
   for (unsigned i : {5u, 6u}) {
@@ -719,7 +741,33 @@ LogicalResult Locality::finish() {
   return success();
 }
 
+/// What runs backward in time is what a user wants to hear of first.
+LogicalResult Locality::refuseBackward() {
+  for (NodeOp node : function.getBody().front().getOps<NodeOp>()) {
+    NodeView view(node);
+    if (isNode(node, "GRU") || isNode(node, "LSTM") || isNode(node, "RNN")) {
+      StringRef direction = view.strAttr("direction", "forward");
+      if (direction != "forward" && !s.axes(node.getInputs()[0]).empty())
+        return refuse(node, "its direction is '" + direction + "'");
+    }
+    if (!isNode(node, "Slice") || !view.hasInput(3) || !view.hasInput(4))
+      continue;
+    auto axes = integersOf(node.getInputs()[3]),
+         steps = integersOf(node.getInputs()[4]);
+    if (!axes || !steps || axes->size() != steps->size())
+      continue;
+    Value data = node.getInputs()[0];
+    for (auto [axis, step] : llvm::zip(*axes, *steps))
+      if (step < 0 &&
+          s.varies(data, axis < 0 ? axis + s.at(data).rank() : axis))
+        return refuse(node, "it turns the time axis around");
+  }
+  return success();
+}
+
 LogicalResult Locality::run() {
+  if (failed(refuseBackward()))
+    return failure();
   if (failed(visitBlock(function.getBody().front())))
     return failure();
   return finish();

@@ -61,6 +61,7 @@ private:
   mlir::LogicalResult visitReduction(onnx::NodeOp node);
 
   mlir::LogicalResult refuse(onnx::NodeOp node, const llvm::Twine &why);
+  mlir::LogicalResult refuseBackward();
   mlir::LogicalResult finish();
   mlir::LogicalResult passOn(onnx::NodeOp node);
   mlir::LogicalResult lookBack(onnx::NodeOp node, int64_t axis, int64_t length);

@@ -329,13 +329,16 @@ std::optional<int64_t> Thaw::placeInReshape() {
   ArrayRef<Dim> from = s.at(in(0)).dims, to = s.at(node.getOutputs()[0]).dims;
   Dim before = product(dims, from.take_front(axes[0])),
       behind = product(dims, from.drop_front(axes[0] + 1));
+  // Where the axis is more than the size, some other may hold it as well.
+  bool joined = !from[axes[0]].isConst(s.size());
   std::optional<int64_t> place;
-  int best = 0, ties = 0;
+  int best = 0, ties = 0, possible = 0;
   for (auto [p, dim] : llvm::enumerate(to)) {
     if (dim.isConst() && dim.value() % s.size() != 0)
       continue;
     int score = (product(dims, to.take_front(p)) == before) +
                 (product(dims, to.drop_front(p + 1)) == behind);
+    possible += score > 0;
     ties += score == best;
     if (score > best) {
       best = score;
@@ -343,7 +346,7 @@ std::optional<int64_t> Thaw::placeInReshape() {
       place = p;
     }
   }
-  return ties ? std::nullopt : place;
+  return ties || (joined && possible > 1) ? std::nullopt : place;
 }
 
 /// A target that holds the size becomes one that takes it from the input.

@@ -459,7 +459,33 @@ def test_a_state_that_starts_from_other_values():
         {"y": ("f4", ["time", 1, 1, 5])},
         {"w": f32(1, 15, 4), "r": f32(1, 15, 5), "h0": f32(1, 1, 5)},
     )
-    refused(model, "'/GRU_0'.*not zero")
+    refused(model, "'/GRU_0'.*neither zeros")
+
+
+def test_an_initial_state_that_is_read_elsewhere_too():
+    nodes = [
+        ("GRU", ["x", "w", "r", "", "", "h0"], ["g"], {"hidden_size": 5}),
+        ("Add", ["g", "h0"], ["y"], {}),
+    ]
+    model = make_onnx(
+        nodes,
+        {"x": ("f4", ["time", 1, 4]), "h0": ("f4", [1, 1, 5])},
+        {"y": ("f4", ["time", 1, 1, 5])},
+        {"w": f32(1, 15, 4), "r": f32(1, 15, 5)},
+    )
+    refused(model, "'/GRU_0'.*neither zeros")
+
+
+def test_a_loop_that_its_condition_may_end():
+    step = [
+        ("Gather", ["x", "i"], ["xt"], {}),
+        ("Add", ["h_in", "xt"], ["hn"], {}),
+        ("ReduceSum", ["hn"], ["s"], {"keepdims": 0}),
+        ("Less", ["s", "half"], ["co"], {}),
+        ("Tanh", ["hn"], ["yt"], {}),
+    ]
+    model = loop_over_time(step, ZERO, ["hn", "yt"], HALF.items())
+    refused(model, "'/Loop_2'.*condition")
 
 
 def test_a_loop_that_counts_its_steps():
