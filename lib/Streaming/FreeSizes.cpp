@@ -149,13 +149,11 @@ LogicalResult lnn::streaming::freeSize(func::FuncOp function,
   }
   if (fixed.empty())
     return success();
-  if (*size < 2)
+  if (*size < 1)
     return function.emitError("not supported: dimension ")
            << fixed.front().axis << " of input '"
            << argumentName(function, fixed.front().argument)
-           << "' is to vary, but was exported with size " << *size
-           << ", which cannot be told from sizes that are 1 by nature; export "
-              "it with another size";
+           << "' is to vary, but was exported with size " << *size;
   if (failed(thawAll(function, fixed, *size)))
     return failure();
   return makeDynamic(function, fixed, name);

@@ -112,6 +112,32 @@ LogicalResult Locality::local(NodeOp node, ArrayRef<int64_t> mixed,
 // Operators
 //===----------------------------------------------------------------------===//
 
+/// Time must stay an axis, with what varies faster kept; it may be joined with
+/// slower axes, and taken out of them again.
+LogicalResult Locality::visitReshape(NodeOp node) {
+  Value in = node.getInputs()[0], out = node.getOutputs()[0];
+  SmallVector<int64_t> from = s.axes(in), to = s.axes(out);
+  if (from.size() != 1 || to.size() != 1)
+    return refuse(node, "it takes the time axis apart");
+  DimContext &dims = s.secondProbe().dims();
+  auto product = [&](ArrayRef<Dim> factors) {
+    Dim result = dims.constant(1);
+    for (Dim d : factors)
+      result = result ? dims.mul(result, d) : result;
+    return result;
+  };
+  ArrayRef<Dim> a = s.other(in).dims, b = s.other(out).dims;
+  bool before = product(a.take_front(from[0])) == product(b.take_front(to[0])),
+       behind = product(a.drop_front(from[0] + 1)) ==
+                product(b.drop_front(to[0] + 1));
+  bool alone = s.excess(in, from[0]).has_value();
+  if (!behind && !(before && alone))
+    return refuse(node, "it mixes times");
+  if (ahead.lookup(in) && !(before && behind))
+    return refuse(node, "it joins what is padded along time");
+  return passOn(node);
+}
+
 LogicalResult Locality::visitMatMul(NodeOp node) {
   int64_t ra = s.at(node.getInputs()[0]).rank(),
           rb = s.at(node.getInputs()[1]).rank();
@@ -250,6 +276,8 @@ LogicalResult Locality::visitSlice(NodeOp node) {
 /// `length` zeros stand in front of the node's input: in pieces, what came
 /// before.
 LogicalResult Locality::lookBack(NodeOp node, int64_t axis, int64_t length) {
+  if (nested)
+    return refuse(node, "it looks back from inside of a subgraph");
   unsigned operand = isNode(node, "Concat") ? 1 : 0;
   auto window = windowOf(node.getInputs()[operand]);
   if (!window || window->axis != axis || window->behind || window->ahead)
@@ -347,7 +375,9 @@ LogicalResult Locality::visitConv(NodeOp node) {
 
 LogicalResult Locality::visitNormalization(NodeOp node) {
   int64_t rank = s.at(node.getInputs()[0]).rank();
-  int64_t axis = NodeView(node).intAttr("axis", -1);
+  // Before opset 13 what is behind the axis goes with it.
+  bool old = node.getOpset() < 13 && node.getOpType().ends_with("max");
+  int64_t axis = NodeView(node).intAttr("axis", old ? 1 : -1);
   axis += axis < 0 ? rank : 0;
   bool toEnd = node.getOpType().ends_with("Normalization") ||
                (node.getOpset() < 13 && node.getOpType() != "LpNormalization");
@@ -366,7 +396,10 @@ LogicalResult Locality::visitReduction(NodeOp node) {
   if (!axes && node.getOpType().starts_with("Arg"))
     axes = SmallVector<int64_t>{view.intAttr("axis", 0)};
   SmallVector<int64_t> mixed;
-  if (!axes)
+  bool all = !axes || axes->empty();
+  if (all && view.intAttr("noop_with_empty_axes", 0))
+    return passOn(node);
+  if (all)
     for (int64_t k = 0; k < rank; ++k)
       mixed.push_back(k);
   else
@@ -380,7 +413,9 @@ LogicalResult Locality::visitReduction(NodeOp node) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult Locality::expose(Exposure exposure, Value init, StringRef what) {
-  if (isa<NoneType>(init.getType()) || isZeros(init)) {
+  if (nested)
+    return refuse(exposure.node, "it runs along time inside of a subgraph");
+  if (!init || isZeros(init)) {
     exposures.push_back(exposure);
     return success();
   }
@@ -398,7 +433,7 @@ LogicalResult Locality::expose(Exposure exposure, Value init, StringRef what) {
                                                         "lnn.role");
       if (role && role.getValue() == "state")
         return success();
-      if (v == init) {
+      if (v == init && v.hasOneUse()) {
         exposures.push_back(exposure);
         return success();
       }
@@ -406,8 +441,8 @@ LogicalResult Locality::expose(Exposure exposure, Value init, StringRef what) {
     }
     llvm::append_range(work, v.getDefiningOp()->getOperands());
   }
-  return refuse(exposure.node, what + " starts from values that are not zero; "
-                                      "make them an input of the model");
+  return refuse(exposure.node, what + " starts from values that are neither "
+                                      "zeros nor an input of its own");
 }
 
 /// True where a node of the body reads what is along time.
@@ -472,11 +507,31 @@ static bool isIteration(Value v, Value iteration) {
   return v == iteration;
 }
 
+/// True where a Loop's condition is always true.
+static bool goesOn(NodeOp loop, const Sensitivity &s) {
+  auto isTrue = [&](Value v) {
+    const ValueInfo &info = s.at(v);
+    return info.data && info.data->size() == 1 && info.data->front().isConst(1);
+  };
+  if (NodeView(loop).hasInput(1) && !isTrue(loop.getInputs()[1]))
+    return false;
+  Block &body = loop.getBodies().front().front();
+  Value next = body.getTerminator()->getOperand(0);
+  while (auto node = next.getDefiningOp<NodeOp>()) {
+    if (!isNode(node, "Identity"))
+      break;
+    next = node.getInputs()[0];
+  }
+  return next == body.getArgument(1) || isTrue(next);
+}
+
 /// A Loop of as many iterations as there are times: what is along time may be
 /// read at the iteration's place.
 LogicalResult Locality::visitTimeLoop(NodeOp node) {
   Block &body = node.getBodies().front().front();
   Value iteration = body.getArgument(0);
+  if (!goesOn(node, s))
+    return refuse(node, "its condition may end it");
   if (!s.at(node.getInputs()[0]).data ||
       !s.at(node.getInputs()[0]).data->front().isConst(s.size()))
     return refuse(node, "its trip count is not the length of the sequence");
@@ -530,12 +585,18 @@ LogicalResult Locality::visitLoop(NodeOp node) {
 /// Subgraphs that do not go along time: each iteration does the same to every
 /// time.
 LogicalResult Locality::visitBodies(NodeOp node) {
-  for (Value v : node.getInputs())
-    if (ahead.lookup(v))
-      return refuse(node, "it goes over what is padded along time");
+  bool padded = false;
+  node->walk([&](Operation *op) {
+    for (Value v : op->getOperands())
+      padded |= ahead.lookup(v) != 0;
+  });
+  if (padded)
+    return refuse(node, "it goes over what is padded along time");
+  bool outer = std::exchange(nested, true);
   for (Region &region : node.getBodies())
     if (failed(visitBlock(region.front())))
       return failure();
+  nested = outer;
   return success();
 }
 
@@ -550,19 +611,14 @@ LogicalResult Locality::visitRecurrent(NodeOp node) {
     return refuse(node, "time is not the axis that it runs along");
   if (window->behind || window->ahead)
     return refuse(node, "it goes over what is padded along time");
-  StringRef direction = view.strAttr("direction", "forward");
-  if (direction != "forward")
-    return refuse(node, "its direction is '" + direction + "'");
   if (view.hasInput(4))
     return refuse(node, "it has sequence_lens");
   for (unsigned i : {5u, 6u}) {
     if (i == 6 && node.getOpType() != "LSTM")
       continue;
     Exposure exposure{Exposure::Recurrent, node, i};
-    if (!view.hasInput(i))
-      exposures.push_back(exposure);
-    else if (failed(expose(exposure, node.getInputs()[i],
-                           i == 5 ? "initial_h" : "initial_c")))
+    Value init = view.hasInput(i) ? node.getInputs()[i] : Value();
+    if (failed(expose(exposure, init, i == 5 ? "initial_h" : "initial_c")))
       return failure();
   }
   return success();
@@ -583,13 +639,9 @@ static bool takesSize(NodeOp node, unsigned input) {
 
 LogicalResult Locality::visitNodeAlongTime(NodeOp node) {
   static const llvm::StringSet<> anywhere = {
-      "Transpose",      "Unsqueeze",
-      "Squeeze",        "Reshape",
-      "Flatten",        "Expand",
-      "Shape",          "ConstantOfShape",
-      "Size",           "BatchNormalization",
-      "QuantizeLinear", "DequantizeLinear",
-      "OneHot"};
+      "Transpose",      "Unsqueeze",        "Squeeze", "Expand",
+      "Shape",          "ConstantOfShape",  "Size",    "BatchNormalization",
+      "QuantizeLinear", "DequantizeLinear", "OneHot"};
   static const llvm::StringSet<> normalizations = {
       "Softmax",          "LogSoftmax",
       "Hardmax",          "TopK",
@@ -609,6 +661,8 @@ LogicalResult Locality::visitNodeAlongTime(NodeOp node) {
     return local(node,
                  {axis < 0 ? axis + s.at(node.getInputs()[0]).rank() : axis});
   }
+  if (type == "Reshape" || type == "Flatten")
+    return visitReshape(node);
   if (type == "MatMul")
     return visitMatMul(node);
   if (type == "Gemm")
@@ -656,7 +710,12 @@ LogicalResult Locality::visit(NodeOp node) {
         return refuse(node, "it computes with the length of the sequence");
     return success();
   }
-  return along ? visitNodeAlongTime(node) : success();
+  if (!along)
+    return success();
+  for (Value v : node.getOutputs())
+    if (s.axes(v).size() > 1)
+      return refuse(node, "it joins every time with every other");
+  return visitNodeAlongTime(node);
 }
 
 LogicalResult Locality::visitBlock(Block &block) {
@@ -682,7 +741,33 @@ LogicalResult Locality::finish() {
   return success();
 }
 
+/// What runs backward in time is what a user wants to hear of first.
+LogicalResult Locality::refuseBackward() {
+  for (NodeOp node : function.getBody().front().getOps<NodeOp>()) {
+    NodeView view(node);
+    if (isNode(node, "GRU") || isNode(node, "LSTM") || isNode(node, "RNN")) {
+      StringRef direction = view.strAttr("direction", "forward");
+      if (direction != "forward" && !s.axes(node.getInputs()[0]).empty())
+        return refuse(node, "its direction is '" + direction + "'");
+    }
+    if (!isNode(node, "Slice") || !view.hasInput(3) || !view.hasInput(4))
+      continue;
+    auto axes = integersOf(node.getInputs()[3]),
+         steps = integersOf(node.getInputs()[4]);
+    if (!axes || !steps || axes->size() != steps->size())
+      continue;
+    Value data = node.getInputs()[0];
+    for (auto [axis, step] : llvm::zip(*axes, *steps))
+      if (step < 0 &&
+          s.varies(data, axis < 0 ? axis + s.at(data).rank() : axis))
+        return refuse(node, "it turns the time axis around");
+  }
+  return success();
+}
+
 LogicalResult Locality::run() {
+  if (failed(refuseBackward()))
+    return failure();
   if (failed(visitBlock(function.getBody().front())))
     return failure();
   return finish();

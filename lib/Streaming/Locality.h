@@ -34,12 +34,14 @@ private:
   /// How many elements behind the newest the varying axis of a value has: a
   /// padding that is cut off later.
   llvm::DenseMap<mlir::Value, int64_t> ahead;
+  bool nested = false; // in a subgraph
 
   mlir::LogicalResult visitBlock(mlir::Block &block);
   mlir::LogicalResult visit(onnx::NodeOp node);
   mlir::LogicalResult visitNodeAlongTime(onnx::NodeOp node);
   mlir::LogicalResult local(onnx::NodeOp node, llvm::ArrayRef<int64_t> mixed,
                             unsigned input = 0);
+  mlir::LogicalResult visitReshape(onnx::NodeOp node);
   mlir::LogicalResult visitMatMul(onnx::NodeOp node);
   mlir::LogicalResult visitGemm(onnx::NodeOp node);
   mlir::LogicalResult visitEinsum(onnx::NodeOp node);
@@ -59,6 +61,7 @@ private:
   mlir::LogicalResult visitReduction(onnx::NodeOp node);
 
   mlir::LogicalResult refuse(onnx::NodeOp node, const llvm::Twine &why);
+  mlir::LogicalResult refuseBackward();
   mlir::LogicalResult finish();
   mlir::LogicalResult passOn(onnx::NodeOp node);
   mlir::LogicalResult lookBack(onnx::NodeOp node, int64_t axis, int64_t length);

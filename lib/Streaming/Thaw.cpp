@@ -100,7 +100,7 @@ static Dim product(DimContext &dims, ArrayRef<Dim> factors) {
 /// What a literal position on an axis means where the axis may be longer: kept,
 /// or counted from the end. Null where that cannot be told.
 std::optional<int64_t> Thaw::bound(Value data, int64_t axis, int64_t literal,
-                                   bool isEnd) {
+                                   bool isEnd, bool isIndex) {
   Dim length = s.at(data).dims[axis];
   if (literal < 0 || literal >= std::numeric_limits<int32_t>::max())
     return literal;
@@ -109,6 +109,8 @@ std::optional<int64_t> Thaw::bound(Value data, int64_t axis, int64_t literal,
   int64_t n = length.value();
   if (literal >= n)
     return isEnd ? std::optional(kEnd) : std::nullopt;
+  if (n == 1) // the first, or the last?
+    return isIndex ? std::nullopt : std::optional(literal);
   if (literal == s.size() || literal == n - 1)
     return literal - n;
   if (2 * literal <= n)
@@ -158,7 +160,7 @@ std::string Thaw::gatherFault() {
   if (!indices || !s.varies(in(0), axis))
     return "";
   for (int64_t i : *indices)
-    if (bound(in(0), axis, i, false) != i)
+    if (bound(in(0), axis, i, false, true) != i)
       return wrongBound(in(0), axis);
   return "";
 }
@@ -204,9 +206,15 @@ std::string Thaw::reshapeFault() {
   DimContext &dims = s.secondProbe().dims();
   Dim before = product(dims, s.other(in(0)).dims),
       after = product(dims, s.other(node.getOutputs()[0]).dims);
-  if (s.axes(in(0)).empty() || before == after)
+  if (s.axes(in(0)).empty())
     return "";
-  return "its target does not follow it";
+  if (before != after)
+    return "its target does not follow it";
+  // A -1 elsewhere in the target would take it in.
+  std::optional<int64_t> place = placeInReshape();
+  if (place ? !s.varies(node.getOutputs()[0], *place) : s.size() == 1)
+    return "its target leaves open what it becomes";
+  return "";
 }
 
 /// True where a size goes in and none comes out although the operator does not
@@ -285,6 +293,10 @@ std::string Thaw::fault() {
     return "with " + std::to_string(s.otherSize()) + " in its place, " +
            why.str() + fixedOperand();
   }
+  for (Value v : node.getOutputs())
+    if (!isa<NoneType>(v.getType()) && s.at(v).rank() != s.other(v).rank())
+      return "its result has another rank with another size; say which axes to "
+             "take away";
   std::string text;
   if (is("Slice") && node.getInputs().size() >= 3)
     text = sliceFault();
@@ -306,50 +318,51 @@ std::string Thaw::fault() {
 // Rewriting
 //===----------------------------------------------------------------------===//
 
-/// A target that holds the size becomes one that takes it from the input.
-bool Thaw::thawReshape() {
-  if (node.getInputs().size() != 2)
-    return false;
-  const ValueInfo &from = s.at(in(0)), &to = s.at(node.getOutputs()[0]);
+/// The result's axis that the varying axis of a Reshape's input becomes, or is
+/// a factor of: what comes before both, or behind both, is the same. None where
+/// that is not one axis.
+std::optional<int64_t> Thaw::placeInReshape() {
   SmallVector<int64_t> axes = s.axes(in(0));
   if (axes.size() != 1)
-    return false;
-  int64_t axis = axes.front();
-  DimContext dims;
-  // Dimensions of one probe are not those of another: written anew.
-  auto copy = [&](const ValueInfo &info) {
-    SmallVector<Dim> result;
-    for (Dim d : info.dims)
-      result.push_back(d.isConst() ? dims.constant(d.value())
-                                   : dims.symbol(d.str()));
-    return result;
-  };
-  SmallVector<Dim> source = copy(from), target = copy(to);
-  auto part = [&](ArrayRef<Dim> all, int64_t begin, int64_t end) {
-    return product(dims, all.slice(begin, end - begin));
-  };
-  Dim before = part(source, 0, axis),
-      behind = part(source, axis + 1, source.size());
-  int64_t place = -1, best = 0;
-  for (int64_t p = 0; p < int64_t(target.size()); ++p) {
-    if (!target[p].isConst() || target[p].value() % s.size() != 0)
+    return std::nullopt;
+  DimContext &dims = s.firstProbe().dims();
+  ArrayRef<Dim> from = s.at(in(0)).dims, to = s.at(node.getOutputs()[0]).dims;
+  Dim before = product(dims, from.take_front(axes[0])),
+      behind = product(dims, from.drop_front(axes[0] + 1));
+  // Where the axis is more than the size, some other may hold it as well.
+  bool joined = !from[axes[0]].isConst(s.size());
+  std::optional<int64_t> place;
+  int best = 0, ties = 0, possible = 0;
+  for (auto [p, dim] : llvm::enumerate(to)) {
+    if (dim.isConst() && dim.value() % s.size() != 0)
       continue;
-    int64_t score = (part(target, 0, p) == before) +
-                    (part(target, p + 1, target.size()) == behind);
+    int score = (product(dims, to.take_front(p)) == before) +
+                (product(dims, to.drop_front(p + 1)) == behind);
+    possible += score > 0;
+    ties += score == best;
     if (score > best) {
       best = score;
+      ties = 0;
       place = p;
     }
   }
-  if (place < 0)
+  return ties || (joined && possible > 1) ? std::nullopt : place;
+}
+
+/// A target that holds the size becomes one that takes it from the input.
+bool Thaw::thawReshape() {
+  std::optional<int64_t> place = placeInReshape();
+  if (node.getInputs().size() != 2 || !place)
     return false;
+  ArrayRef<Dim> source = s.at(in(0)).dims,
+                target = s.at(node.getOutputs()[0]).dims;
   SmallVector<int64_t> values;
-  for (int64_t p = 0; p < int64_t(target.size()); ++p) {
-    if (p == place)
+  for (auto [p, dim] : llvm::enumerate(target)) {
+    if (int64_t(p) == *place)
       values.push_back(-1);
-    else if (target[p].isConst())
-      values.push_back(target[p].value());
-    else if (p < int64_t(source.size()) && source[p] == target[p] &&
+    else if (dim.isConst())
+      values.push_back(dim.value());
+    else if (p < source.size() && source[p] == dim &&
              !view.intAttr("allowzero", 0))
       values.push_back(0);
     else
@@ -366,9 +379,9 @@ bool Thaw::thawExpand() {
   int64_t shift = int64_t(target->size()) - s.at(in(0)).rank();
   bool changed = false;
   for (int64_t axis : s.axes(in(0)))
-    if (axis + shift >= 0 && (*target)[axis + shift] != 1) {
+    if (axis + shift >= 0 && (*target)[axis + shift] == s.size()) {
       (*target)[axis + shift] = 1;
-      changed = true;
+      changed = s.size() != 1;
     }
   if (changed)
     node->setOperand(1, integers(b, node.getLoc(), *target));
@@ -409,7 +422,7 @@ bool Thaw::thawGather() {
   if (!indices || !constant)
     return false;
   for (int64_t &i : *indices) {
-    auto moved = bound(in(0), axis, i, false);
+    auto moved = bound(in(0), axis, i, false, true);
     if (!moved)
       return false;
     i = *moved;

@@ -32,11 +32,12 @@ private:
   std::optional<llvm::SmallVector<int64_t>> axesOf(unsigned input,
                                                    int64_t rank);
   std::optional<int64_t> bound(mlir::Value data, int64_t axis, int64_t literal,
-                               bool isEnd);
+                               bool isEnd, bool isIndex = false);
   std::string wrongBound(mlir::Value data, int64_t axis);
   std::string sliceFault(), gatherFault(), reshapeFault(), loopFault(),
       lengthsFault();
   std::string fixedOperand();
+  std::optional<int64_t> placeInReshape();
   bool losesSize();
   bool thawReshape(), thawExpand(), thawSlice(), thawGather(), thawLoop(),
       thawLengths(), thawElementwise();

@@ -194,6 +194,31 @@ def test_several_sizes_at_once():
     assert np.array_equal(m.run({"x": x})["y"], x.transpose(1, 0, 2))
 
 
+def test_a_batch_of_one():
+    nodes = [
+        ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}),
+        ("GRU", ["t", "w", "r"], ["g"], {"hidden_size": 5}),
+        ("Transpose", ["g"], ["b"], {"perm": [2, 0, 1, 3]}),
+        ("Reshape", ["b", "shape"], ["s"], {}),  # [1, -1, 5]: the rest is time, not the batch
+        ("Slice", ["s", "zero", "one", "zero"], ["a"], {}),  # all of the batch
+        ("MatMul", ["a", "v"], ["y"], {}),
+    ]
+    inits = {
+        "w": f32(1, 15, 4),
+        "r": f32(1, 15, 5),
+        "shape": np.array([1, -1, 5]),
+        "zero": np.array([0]),
+        "one": np.array([1]),
+        "v": f32(5, 3),
+    }
+    model = make_onnx(nodes, {"x": ("f4", [1, 6, 4])}, {"y": ("f4", [1, 6, 3])}, inits)
+    one = lnnc.compile(model)
+    many = lnnc.compile(model, dynamic={"x": {0: "batch"}})
+    x = f32(7, 6, 4)
+    want = np.concatenate([one.run({"x": x[k : k + 1]})["y"] for k in range(7)])
+    assert np.array_equal(many.run({"x": x})["y"], want)
+
+
 # ---- what fixes a size ---------------------------------------------------------------------------
 
 
@@ -234,6 +259,39 @@ def test_time_in_a_flattened_feature():
 def test_a_time_in_the_middle():
     nodes = [("Gather", ["x", "i"], ["y"], {"axis": 1})]
     refused(nodes, {"i": np.array(4)}, "'/Gather_0'.*constant position")
+
+
+def refused_batch(nodes, inits, match):
+    model = make_onnx(nodes, {"x": ("f4", [1, 6, 4])}, {"y": ("f4", None)}, inits)
+    with pytest.raises(lnnc.UnsupportedError, match=match):
+        lnnc.compile(model, dynamic={"x": {0: "batch"}})
+
+
+def test_a_squeeze_of_what_is_one():
+    refused_batch([("Squeeze", ["x"], ["y"], {})], {}, "'/Squeeze_0'.*another rank")
+
+
+def test_the_only_one_of_a_batch():
+    nodes = [("Gather", ["x", "i"], ["y"], {"axis": 0})]
+    refused_batch(nodes, {"i": np.array(0)}, "'/Gather_0'.*constant position")
+
+
+def test_a_state_for_a_batch_of_one():
+    nodes = [("Concat", ["x", "h"], ["y"], {"axis": 2})]
+    refused_batch(nodes, {"h": f32(1, 6, 2)}, "'/Concat_0'")
+
+
+def test_a_batch_of_one_joined_with_time_and_parted():
+    # [6, 4] to [1, 6, 4]: six times of a batch, or one of six times the batch?
+    nodes = [("Reshape", ["x", "flat"], ["f"], {}), ("Reshape", ["f", "back"], ["y"], {})]
+    inits = {"flat": np.array([6, 4]), "back": np.array([1, 6, 4])}
+    refused_batch(nodes, inits, "'/Reshape_1'")
+
+
+def test_a_batch_of_one_that_may_become_two_axes():
+    refused_batch(
+        [("Reshape", ["x", "s"], ["y"], {})], {"s": np.array([1, -1, 6, 4])}, "'/Reshape_0'"
+    )
 
 
 def test_a_resize_to_a_fixed_length():

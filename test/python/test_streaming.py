@@ -379,6 +379,57 @@ def test_what_needs_the_whole_sequence(what):
     refused(after_gru(nodes, inits), f"'/({match})'")
 
 
+def test_pairs_of_times():
+    nodes = [
+        ("Gather", ["s", "zero"], ["a"], {"axis": 2}),  # [time, batch]
+        ("Transpose", ["a"], ["b"], {"perm": [1, 0]}),
+        ("Sub", ["a", "b"], ["y"], {}),
+    ]
+    refused(after_gru(nodes, {"zero": np.array(0)}), "'/Sub_4'.*every time with every other")
+
+
+def test_a_reshape_that_mixes_times():
+    nodes = [("Reshape", ["s", "shape"], ["y"], {})]
+    refused(after_gru(nodes, {"shape": np.array([5, -1])}), "'/Reshape_2'.*mixes times")
+
+
+def test_a_reshape_that_joins_time_with_batch_and_parts_them():
+    nodes = [
+        ("Transpose", ["s"], ["t"], {"perm": [1, 0, 2]}),
+        ("Reshape", ["t", "flat"], ["f"], {}),
+        ("Gemm", ["f", "v"], ["m"], {}),
+        ("Reshape", ["m", "back"], ["b"], {}),
+        ("Transpose", ["b"], ["y"], {"perm": [1, 0, 2]}),
+    ]
+    inits = {"flat": np.array([-1, 5]), "v": f32(5, 3), "back": np.array([2, -1, 3])}
+    model = after_gru(nodes, inits)
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", 1, ["time", 2, 3]))
+    check(model, {"x": f32(7, 2, 4)}, batch=None, states=1)
+
+
+def test_a_convolution_inside_of_a_loop():
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["c"], ["co"]),
+            helper.make_node("Conv", ["t_in", "w"], ["tn"], "inside", pads=[2, 0]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", 7, []),
+            helper.make_tensor_value_info("c", 9, []),
+            helper.make_tensor_value_info("t_in", 1, ["batch", 4, "time"]),
+        ],
+        [
+            helper.make_tensor_value_info("co", 9, []),
+            helper.make_tensor_value_info("tn", 1, ["batch", 4, "time"]),
+        ],
+    )
+    nodes = [conv(2, 0), ("Loop", ["n", "", "c"], ["l"], {"body": body})]
+    model = convolved(nodes, {"wc": f32(4, 4, 3), "w": f32(4, 4, 3), "n": np.array(2)}, tail="l")
+    refused(model, "'inside'.*inside of a subgraph")
+
+
 def test_the_newest_may_be_read():
     nodes = [("Gather", ["s", "last"], ["y"], {"axis": 0})]
     model = after_gru(nodes, {"last": np.array(-1)})
@@ -408,7 +459,33 @@ def test_a_state_that_starts_from_other_values():
         {"y": ("f4", ["time", 1, 1, 5])},
         {"w": f32(1, 15, 4), "r": f32(1, 15, 5), "h0": f32(1, 1, 5)},
     )
-    refused(model, "'/GRU_0'.*not zero")
+    refused(model, "'/GRU_0'.*neither zeros")
+
+
+def test_an_initial_state_that_is_read_elsewhere_too():
+    nodes = [
+        ("GRU", ["x", "w", "r", "", "", "h0"], ["g"], {"hidden_size": 5}),
+        ("Add", ["g", "h0"], ["y"], {}),
+    ]
+    model = make_onnx(
+        nodes,
+        {"x": ("f4", ["time", 1, 4]), "h0": ("f4", [1, 1, 5])},
+        {"y": ("f4", ["time", 1, 1, 5])},
+        {"w": f32(1, 15, 4), "r": f32(1, 15, 5)},
+    )
+    refused(model, "'/GRU_0'.*neither zeros")
+
+
+def test_a_loop_that_its_condition_may_end():
+    step = [
+        ("Gather", ["x", "i"], ["xt"], {}),
+        ("Add", ["h_in", "xt"], ["hn"], {}),
+        ("ReduceSum", ["hn"], ["s"], {"keepdims": 0}),
+        ("Less", ["s", "half"], ["co"], {}),
+        ("Tanh", ["hn"], ["yt"], {}),
+    ]
+    model = loop_over_time(step, ZERO, ["hn", "yt"], HALF.items())
+    refused(model, "'/Loop_2'.*condition")
 
 
 def test_a_loop_that_counts_its_steps():

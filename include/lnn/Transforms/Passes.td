@@ -138,7 +138,10 @@ def OnnxReroll : Pass<"onnx-reroll", "::mlir::func::FuncOp"> {
   }];
   let options = [Option<"maxScannedElements", "max-scanned-elements", "int64_t", "16",
     "constants that differ from step to step may have so many elements; larger ones are taken for layers' weights">,
-    Option<"remarks", "remarks", "bool", "false", "say of each loop how many iterations, nodes and states it has">];
+    Option<"remarks", "remarks", "bool", "false", "say of each loop how many iterations, nodes and states it has">,
+    Option<"explain", "explain", "bool", "false",
+    "note on each node the numbers (lnn.number) of the nodes that it stands for (lnn.origins), on each loop why it has no more steps "
+    "(lnn.stop), on the function what looks periodic and is no loop (lnn.unrolled)">];
   let statistics = [Statistic<"loopsMade", "loops-made", "Loops made">];
   let dependentDialects = ["::lnn::onnx::OnnxDialect", "::mlir::arith::ArithDialect"];
 }

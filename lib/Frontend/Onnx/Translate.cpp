@@ -1,10 +1,14 @@
 //===- Translate.cpp - --import-onnx and --check-onnx ---------------------===//
 #include "lnn/Conversion/Passes.h"
 #include "lnn/Dialect/Onnx/Onnx.h"
+#include "lnn/Explain/Explain.h"
 #include "lnn/Frontend/Onnx/Import.h"
+#include "lnn/Streaming/Passes.h"
+#include "lnn/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Tools/mlir-translate/Translation.h"
 #include "llvm/Support/CommandLine.h"
@@ -36,6 +40,31 @@ static llvm::cl::opt<bool> &streamingFlag() {
       llvm::cl::desc("states that start from zeros inside of the model become "
                      "inputs and outputs"));
   return flag;
+}
+
+static llvm::cl::opt<std::string> &explainFlag() {
+  static llvm::cl::opt<std::string> flag(
+      "explain", llvm::cl::value_desc("text|svg"), llvm::cl::ValueOptional,
+      llvm::cl::desc("instead of the model, print what became of its nodes: as "
+                     "text, or as a picture"));
+  return flag;
+}
+
+static LogicalResult explainModule(ModuleOp module, raw_ostream &os) {
+  StringRef form = explainFlag();
+  if (!form.empty() && form != "text" && form != "svg") {
+    llvm::errs() << "error: --explain takes text or svg, '" << form
+                 << "' was given\n";
+    return failure();
+  }
+  auto explanation = lnn::explain::explain(module);
+  if (failed(explanation))
+    return failure();
+  if (form == "svg")
+    printSvg(*explanation, os);
+  else
+    printText(*explanation, os);
+  return success();
 }
 
 /// Writes down what passes are asked for.
@@ -95,12 +124,22 @@ void lnn::onnx::registerTranslations() {
   (void)stateFlag();
   (void)dynamicFlag();
   (void)streamingFlag();
-  static TranslateToMLIRRegistration toMlir(
-      "import-onnx", "read an ONNX model",
-      [](const std::shared_ptr<llvm::SourceMgr> &sources,
-         MLIRContext *context) { return import(*sources, context); },
-      [](DialectRegistry &registry) {
-        registry.insert<OnnxDialect, arith::ArithDialect, func::FuncDialect>();
+  (void)explainFlag();
+  static TranslateRegistration toMlir(
+      "import-onnx",
+      "read an ONNX model; with --explain, say what became of its nodes",
+      [](const std::shared_ptr<llvm::SourceMgr> &sources, raw_ostream &os,
+         MLIRContext *context) -> LogicalResult {
+        context->loadDialect<OnnxDialect, arith::ArithDialect,
+                             func::FuncDialect>();
+        OwningOpRef<Operation *> module = import(*sources, context);
+        if (!module || failed(verify(*module)))
+          return failure();
+        if (explainFlag().getNumOccurrences())
+          return explainModule(cast<ModuleOp>(*module), os);
+        (*module)->print(os);
+        os << "\n";
+        return success();
       });
   static TranslateRegistration check(
       "check-onnx",
@@ -111,6 +150,11 @@ void lnn::onnx::registerTranslations() {
         if (!module)
           return failure();
         PassManager pm(context);
+        if (!dynamicFlag().empty() || streamingFlag()) {
+          pm.addNestedPass<func::FuncOp>(lnn::createOnnxReroll());
+          pm.addNestedPass<func::FuncOp>(lnn::createOnnxFreeSizes());
+          pm.addNestedPass<func::FuncOp>(lnn::createLnnExposeStates());
+        }
         pm.addPass(createConvertOnnxToLnn());
         if (failed(pm.run(*module)))
           return failure();

@@ -174,13 +174,10 @@ int Reroller::searchInterval(Interval interval, unsigned &made) {
   return interval.end - interval.period;
 }
 
-unsigned Reroller::search(int period) {
-  unsigned made = 0;
-  SmallVector<Interval> intervals;
+/// Where labels repeat at that distance, long enough for a loop.
+SmallVector<Reroller::Interval> Reroller::intervals(int period) const {
+  SmallVector<Interval> result;
   int n = graph.order.size();
-  // What is tried is bounded by the graph's size, whatever it looks like.
-  constexpr int maxTries = 64;
-  const int64_t maxWork = 64 * int64_t(n) + (1 << 16);
   for (int i = 0; i + period < n;) {
     int begin = i;
     while (i + period < n && labelAt(i) == labelAt(i + period))
@@ -188,17 +185,73 @@ unsigned Reroller::search(int period) {
     Interval interval{begin, i + period, period};
     if (worthwhile(period, interval.length() / period, 2) &&
         isChained(interval))
-      intervals.push_back(interval);
+      result.push_back(interval);
     i = std::max(i, begin + 1);
   }
+  return result;
+}
+
+unsigned Reroller::search(int period) {
+  unsigned made = 0;
+  // What is tried is bounded by the graph's size, whatever it looks like.
+  constexpr int maxTries = 64;
+  const int64_t maxWork = 64 * int64_t(graph.order.size()) + (1 << 16);
   // The last first: a run grows to the front, where it may take in the end of
   // the interval before.
-  for (Interval interval : llvm::reverse(intervals))
+  SmallVector<Interval> found = intervals(period);
+  for (Interval interval : llvm::reverse(found))
     for (int tries = 0; tries < maxTries && matcher.workDone() < maxWork &&
                         worthwhile(period, interval.length() / period, 2);
          ++tries)
       interval.end = searchInterval(interval, made);
   return made;
+}
+
+std::vector<std::string> Reroller::explainRest() {
+  constexpr unsigned maxReported = 8, maxPhases = 64;
+  std::vector<Interval> found;
+  matcher.beginRound();
+  for (int period : periods())
+    llvm::append_range(found, intervals(period));
+  llvm::sort(found, [](const Interval &a, const Interval &b) {
+    return std::tuple(-a.length(), a.period, a.begin) <
+           std::tuple(-b.length(), b.period, b.begin);
+  });
+  std::vector<std::string> texts;
+  std::vector<Interval> told;
+  for (Interval interval : found) {
+    if (texts.size() == maxReported)
+      break;
+    if (llvm::any_of(told, [&](const Interval &other) {
+          return interval.begin < other.end && other.begin < interval.end;
+        }))
+      continue;
+    // Of all places to cut at, the one where most of a block is like the next.
+    std::string why;
+    int progress = -1, blocks = interval.length() / interval.period;
+    for (int phase = 0; phase < std::min<int>(interval.period, maxPhases);
+         ++phase) {
+      int start = interval.begin + phase + (blocks - 2) * interval.period;
+      if (start + 2 * interval.period > interval.end)
+        break;
+      matcher.refusalProgress = interval.period;
+      bool matches =
+          matcher.find(start, interval.period, 2) && matcher.refusal.empty();
+      if (!matches && matcher.refusalProgress > progress &&
+          !matcher.refusal.empty()) {
+        progress = matcher.refusalProgress;
+        why = matcher.refusal;
+      }
+    }
+    told.push_back(interval);
+    texts.push_back(
+        "from " + graph.describe(graph.order[interval.begin]) + " to " +
+        graph.describe(graph.order[interval.end - 1]) + ", " +
+        std::to_string(interval.period) + " nodes repeat " +
+        std::to_string(blocks) + " times: " +
+        (why.empty() ? "nothing is handed on from one to the next" : why));
+  }
+  return texts;
 }
 
 bool Reroller::round(unsigned &made) {

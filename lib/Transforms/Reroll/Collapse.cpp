@@ -104,6 +104,7 @@ private:
   // The node.
   bool buildBody();
   int makeNode();
+  void trace(int id);
   void replaceOutput(const Output &out, Ref stacked, bool isSqueezed);
   Ref joined(const Output &out, Ref stacked, bool isSqueezed);
 };
@@ -465,6 +466,9 @@ bool Collapser::buildPlace(int place) {
       return false;
     node.operands.push_back(*ref);
   }
+  if (graph.tracing)
+    for (int i = 0; i < trip; ++i)
+      llvm::append_range(node.origins, graph.originsOf(run.node(i, place)));
   body->nodes.push_back(std::move(node));
   built[place] = BodyRef{BodyRef::Internal, int(body->nodes.size()) - 1, 0};
   return true;
@@ -661,6 +665,21 @@ void Collapser::replaceOutput(const Output &out, Ref stacked, bool isSqueezed) {
   }
 }
 
+/// Notes what the loop stands for, and why it is no longer.
+void Collapser::trace(int id) {
+  if (!graph.tracing)
+    return;
+  SmallVector<int> all;
+  for (auto &iteration : run.backward)
+    for (int node : iteration)
+      llvm::append_range(all, graph.originsOf(node));
+  for (const Output &out : outputs)
+    llvm::append_range(all, graph.originsOf(out.joiner));
+  graph.addOrigins(id, all);
+  if (!run.stop.empty())
+    graph.stops[id] = run.stop;
+}
+
 bool Collapser::rewrite() {
   findOutputs();
   // Values read one by one take a node each.
@@ -672,6 +691,7 @@ bool Collapser::rewrite() {
   if (!buildBody())
     return false;
   int id = makeNode();
+  trace(id);
   for (auto [state, value] : lastStates)
     graph.replace(value, {id, state});
   for (auto [k, out] : llvm::enumerate(outputs))

@@ -22,10 +22,14 @@ struct Matcher::Front {
 
 bool Matcher::bindState(const Run &run, Front &front, int state, Ref ref) {
   std::optional<Ref> &init = front.inits[state];
+  int first = run.backward.back()[run.states[state].place];
   if (init)
-    return *init == ref;
+    return *init == ref ||
+           refuse(first, "would begin from both " + describeOperand(*init) +
+                             " and " + describeOperand(ref));
   if (graph.shapeOf(ref) != graph.shapeOf(run.states[state].init))
-    return false;
+    return refuse(first, "would begin from " + describeOperand(ref) +
+                             ", of another shape");
   init = ref;
   return true;
 }
@@ -120,16 +124,28 @@ bool Matcher::bindConstant(const Run &run, Front &front, int place, Ref ref) {
 
 /// The value that the place has in the iteration.
 bool Matcher::bind(const Run &run, Front &front, int place, Ref ref) {
-  if (ref.leaf())
-    return bindConstant(run, front, place, ref);
   int &node = front.nodes[place];
+  int like = run.model(place);
+  auto differs = [&] {
+    // What a loop begins with is what it is.
+    bool begins = llvm::any_of(run.states, [&](const Run::State &state) {
+      return state.place == place && state.init == ref;
+    });
+    return !begins && refuse(like, "has " + describeOperand(ref) +
+                                       " in its place in a step before");
+  };
+  if (ref.leaf())
+    return bindConstant(run, front, place, ref) || differs();
   if (node != -1)
-    return node == ref.id;
+    return node == ref.id ||
+           refuse(like, "has both " + describeOperand({node, 0}) + " and " +
+                            describeOperand(ref) +
+                            " in its place in a step before");
   // Two iterations may have the same node at one place: equal ones were merged.
   bool shared = inRun(ref.id) && placeOf[ref.id] == place;
   if ((!isFree(ref.id) && !shared) ||
-      graph.nodes[ref.id].label != graph.nodes[run.model(place)].label)
-    return false;
+      graph.nodes[ref.id].label != graph.nodes[like].label)
+    return differs();
   node = ref.id;
   front.work.push_back(place);
   return true;
@@ -152,13 +168,16 @@ bool Matcher::bindOperands(const Run &run, Front &front, int place) {
       if (ref == cls.value)
         break;
       if (!areScanned(place, q, run, ref, cls.value))
-        return false;
+        return refuse(front.nodes[place], "reads " + describeOperand(ref) +
+                                              " where all later steps read " +
+                                              describeOperand(cls.value));
       front.nowScanned.push_back({place, q});
       break;
     case OperandClass::Scanned: {
       int model = run.model(place);
       if (!areScanned(place, q, run, ref, graph.nodes[model].operands[q]))
-        return false;
+        return refuse(front.nodes[place],
+                      "reads " + describeOperand(ref) + ", not a constant");
       break;
     }
     }

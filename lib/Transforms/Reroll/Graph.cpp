@@ -154,6 +154,31 @@ int Graph::number(Node node) {
   return nodes.size() - 1;
 }
 
+void Graph::addOrigins(int to, ArrayRef<int> from) {
+  if (!tracing || from.empty())
+    return;
+  SmallVector<int, 0> all(from); // before it moves
+  if (int(origins.size()) <= to)
+    origins.resize(to + 1);
+  llvm::append_range(all, origins[to]);
+  llvm::sort(all);
+  all.erase(llvm::unique(all), all.end());
+  origins[to] = std::move(all);
+}
+
+std::string Graph::describe(int id) const {
+  const Label &label = labelOf(id);
+  std::string text;
+  if (label.loop)
+    text = "the loop of " + std::to_string(label.loop->trip) + " iterations";
+  else
+    text = label.type.str() + " node";
+  if (auto name = dyn_cast<NameLoc>(nodes[id].loc))
+    text += (label.loop ? " that begins with '" : " '") + name.getName().str() +
+            "'";
+  return text;
+}
+
 Ref Graph::make(StringRef type, ArrayRef<Ref> operands, Type result, int shape,
                 Location loc, ArrayRef<NamedAttribute> attrs) {
   Label label;
@@ -204,6 +229,7 @@ bool Graph::merge() {
       if (nodes[it->second].label == node.label &&
           nodes[it->second].operands == node.operands) {
         same[id] = it->second;
+        addOrigins(it->second, originsOf(id));
         return;
       }
     numbered.emplace(hash, id);

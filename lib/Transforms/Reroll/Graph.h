@@ -65,6 +65,7 @@ struct BodyNode {
   int label;
   mlir::Location loc;
   llvm::SmallVector<BodyRef, 3> operands;
+  llvm::SmallVector<int, 0> origins; ///< see Graph::origins
 };
 
 /// A collapsed run. The node's operands are the states' initial values, the
@@ -124,6 +125,19 @@ public:
     return use.user < 0 ? outputs[use.operand]
                         : nodes[use.user].operands[use.operand];
   }
+
+  /// Where it is traced what becomes of the graph: by node, the numbers
+  /// (lnn.number) of the nodes that it stands for.
+  bool tracing = false;
+  std::vector<llvm::SmallVector<int, 0>> origins;
+  llvm::DenseMap<int, std::string> stops; ///< by loop: why it has no more steps
+  void addOrigins(int to, llvm::ArrayRef<int> from);
+  llvm::ArrayRef<int> originsOf(int id) const {
+    return id >= 0 && id < int(origins.size()) ? origins[id]
+                                               : llvm::ArrayRef<int>();
+  }
+  /// `Add node 'name'`, for messages.
+  std::string describe(int id) const;
 
   mlir::Type typeOf(Ref ref) const;
   int shapeOf(Ref ref);

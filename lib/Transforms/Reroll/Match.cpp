@@ -22,6 +22,25 @@ void Matcher::enter(int id, int place, int backward) {
   iterationOf[id] = backward;
 }
 
+/// Notes why the node is not like its like; false.
+bool Matcher::refuse(int node, const Twine &why) {
+  if (explaining && node >= 0)
+    refusal = graph.describe(node) + " " + why.str();
+  return false;
+}
+
+std::string Matcher::describeOperand(Ref ref) const {
+  if (!explaining)
+    return "";
+  if (graph.constantOf(ref)) {
+    std::string text;
+    llvm::raw_string_ostream(text)
+        << "a constant of type " << graph.typeOf(ref);
+    return text;
+  }
+  return ref.leaf() ? "an input" : "what " + graph.describe(ref.id) + " gives";
+}
+
 /// True where the operand may be a value that is not known at compile time: a
 /// body reads a scanned constant as such.
 bool Matcher::mayScan(const Label &label, unsigned operand, Type type) const {
@@ -72,38 +91,54 @@ bool Matcher::areScanned(int place, unsigned operand, const Run &run, Ref a,
 std::optional<OperandClass> Matcher::classify(Run &run, int place,
                                               unsigned operand, Ref a, Ref b) {
   bool aIn = !a.leaf() && inRun(a.id), bIn = !b.leaf() && inRun(b.id);
+  auto refused = [&](const Twine &why) {
+    (void)refuse(run.backward[0][place], why);
+    return std::nullopt;
+  };
   if (a == b) {
-    if (aIn)
-      return std::nullopt; // shared by both, yet computed in one
+    if (aIn) // shared by both, yet computed in one
+      return refused(
+          "reads what a step before has computed, as that step does");
     return OperandClass{OperandClass::Invariant, 0, 0, a};
   }
   if (a.leaf() && b.leaf()) {
     if (!areScanned(place, operand, run, a, b))
-      return std::nullopt;
+      return refused("reads " + describeOperand(b) +
+                     ", its like a step before " + describeOperand(a) +
+                     ": too large, or of an operand that must be known, to "
+                     "differ from step to step");
     return OperandClass{OperandClass::Scanned, 0, 0, {}};
   }
   if (bIn && iterationOf[b.id] == 0) {
     int at = placeOf[b.id];
     if (!aIn || run.backward[1][at] != a.id || a.res != b.res)
-      return std::nullopt;
+      return refused("reads " + describeOperand(b) +
+                     ", its like a step before " + describeOperand(a));
     return OperandClass{OperandClass::Internal, at, b.res, {}};
   }
   if (bIn) {
     if (aIn || graph.shapeOf(a) != graph.shapeOf(b))
-      return std::nullopt;
+      return refused("reads " + describeOperand(b) +
+                     " of the step before, its like there " +
+                     describeOperand(a) +
+                     (aIn ? " of its own step" : ", of another shape"));
     int at = placeOf[b.id];
     for (auto [s, state] : llvm::enumerate(run.states))
       if (state.place == at && state.res == b.res)
-        return state.init == a ? std::optional(OperandClass{
-                                     OperandClass::Carried, int(s), 0, {}})
-                               : std::nullopt;
+        return state.init == a
+                   ? std::optional(
+                         OperandClass{OperandClass::Carried, int(s), 0, {}})
+                   : refused("reads the step before's " + describeOperand(b) +
+                             ", for which there are two initial "
+                             "values");
     run.states.push_back({at, b.res, a});
     return OperandClass{
         OperandClass::Carried, int(run.states.size()) - 1, 0, {}};
   }
   if (a.leaf() || b.leaf() || !isFree(a.id) || !isFree(b.id) ||
       a.res != b.res || graph.nodes[a.id].label != graph.nodes[b.id].label)
-    return std::nullopt;
+    return refused("reads " + describeOperand(b) + ", its like a step before " +
+                   describeOperand(a));
   int added = run.places();
   run.backward[0].push_back(b.id);
   run.backward[1].push_back(a.id);
@@ -135,8 +170,10 @@ std::optional<Run> Matcher::seed(int start, int period) {
     for (unsigned q = 0; q < a.operands.size(); ++q) {
       std::optional<OperandClass> cls =
           classify(run, j, q, a.operands[q], b.operands[q]);
-      if (!cls)
+      if (!cls) {
+        refusalProgress = j;
         return std::nullopt;
+      }
       run.classes[j].push_back(*cls);
     }
   }
@@ -208,9 +245,12 @@ void Matcher::keepRecurrence(Run &run) {
 }
 
 std::optional<Run> Matcher::find(int start, int period, int most) {
+  refusal.clear();
   std::optional<Run> run = seed(start, period);
   while (run && run->trip() < most && prepend(*run))
     ;
+  if (run)
+    run->stop = refusal;
   if (run && most == INT_MAX)
     dropStates(*run);
   // What stands behind the last block is little: all but the last steps are

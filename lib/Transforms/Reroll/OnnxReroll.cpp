@@ -58,13 +58,26 @@ struct OnnxReroll : lnn::impl::OnnxRerollBase<OnnxReroll> {
         if (!region.empty())
           reroll(region.front(), analysis);
     Graph graph(block, analysis);
+    graph.tracing = explain;
     if (!graph.read())
       return;
-    unsigned made = Reroller(graph, maxScannedElements, remarks).run();
+    Reroller reroller(graph, maxScannedElements, remarks);
+    if (explain)
+      reroller.explain();
+    unsigned made = reroller.run();
     loopsMade += made;
     // A graph with a cycle is no graph: it stays as it was.
-    if (made && graph.refresh())
-      graph.write();
+    if ((!made && !explain) || !graph.refresh())
+      return;
+    if (explain)
+      note(block.getParentOp(), reroller.explainRest());
+    graph.write();
+  }
+
+  static void note(Operation *op, ArrayRef<std::string> texts) {
+    op->setAttr("lnn.unrolled", Builder(op->getContext())
+                                    .getStrArrayAttr(SmallVector<StringRef>(
+                                        texts.begin(), texts.end())));
   }
 };
 } // namespace

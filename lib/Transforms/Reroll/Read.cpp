@@ -86,6 +86,8 @@ bool Graph::readNode(NodeOp op) {
   }
   node.label = intern(std::move(label), node.operands.size(), omitted);
   int id = number(std::move(node));
+  if (auto number = op->getAttrOfType<IntegerAttr>("lnn.number"))
+    addOrigins(id, int(number.getInt()));
   for (auto [i, result] : llvm::enumerate(op.getOutputs()))
     refs[result] = {id, int(i)};
   if (op.getOpType() == "Split" && !op.getDomainAttr())
@@ -115,5 +117,6 @@ void Graph::splitToSlices(NodeOp op, Ref node) {
     refs[v] = make(
         "Slice", {whole, integers({at}), integers({at + 1}), integers({axis})},
         v.getType(), shapeOfValue(v), op.getLoc());
+    addOrigins(refs[v].id, originsOf(node.id));
   }
 }

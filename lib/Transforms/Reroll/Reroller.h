@@ -13,6 +13,9 @@ public:
       : graph(graph), matcher(graph, maxScanned), remarks(remarks) {}
   /// Collapses until nothing is found; returns the number of loops made.
   unsigned run();
+  /// What still looks periodic, and why it is no loop.
+  std::vector<std::string> explainRest();
+  void explain() { matcher.explaining = true; }
 
 private:
   Graph &graph;
@@ -34,6 +37,7 @@ private:
   }
   llvm::SmallVector<int> periods() const;
   bool round(unsigned &made);
+  llvm::SmallVector<Interval> intervals(int period) const;
   unsigned search(int period);
   int searchInterval(Interval interval, unsigned &made);
   std::optional<Run> bestRun(Interval interval);

@@ -33,6 +33,7 @@ struct Run {
   std::vector<std::vector<int>> backward; ///< the last iteration first
   std::vector<llvm::SmallVector<OperandClass, 3>> classes; ///< by place
   llvm::SmallVector<State> states;
+  std::string stop; ///< why there is no iteration in front, where it was asked
   int places() const { return backward.front().size(); }
   int trip() const { return backward.size(); }
   int node(int iteration, int place) const {
@@ -58,6 +59,10 @@ public:
   Matcher(Graph &graph, int64_t maxScanned)
       : graph(graph), maxScanned(maxScanned) {}
 
+  /// Whether it is noted why blocks are not iterations of one loop.
+  bool explaining = false;
+  std::string refusal;     ///< the last such note
+  int refusalProgress = 0; ///< nodes of a block that had been matched by then
   /// Nodes that were compared in this round.
   int64_t workDone() const { return work; }
   // A node that no run has.
@@ -86,6 +91,8 @@ private:
       iterationOf; // by node; iterations are counted backward
 
   void enter(int id, int place, int backward);
+  bool refuse(int node, const llvm::Twine &why);
+  std::string describeOperand(Ref ref) const;
   bool mayScan(const Label &label, unsigned operand, mlir::Type type) const;
   bool areScanned(int place, unsigned operand, const Run &run, Ref a,
                   Ref b) const;

@@ -12,6 +12,16 @@ static Value constantAt(OpBuilder &b, Location loc, ElementsAttr attr) {
   return arith::ConstantOp::create(b, loc, cast<TypedAttr>(attr));
 }
 
+/// Says of an op that was written which nodes it stands for.
+static void noteOrigins(OpBuilder &b, ArrayRef<Value> results,
+                        ArrayRef<int> origins) {
+  if (origins.empty() || results.empty())
+    return;
+  SmallVector<int64_t> numbers(origins.begin(), origins.end());
+  results[0].getDefiningOp()->setAttr("lnn.origins",
+                                      b.getDenseI64ArrayAttr(numbers));
+}
+
 SmallVector<Value> Graph::emit(OpBuilder &b, int id, Location loc,
                                ValueRange operands) {
   const Label &label = labels[id];
@@ -92,9 +102,11 @@ SmallVector<Value> Graph::emitLoop(OpBuilder &b, const Label &label,
     }
     return Value();
   };
-  for (const BodyNode &node : body->nodes)
+  for (const BodyNode &node : body->nodes) {
     made.push_back(emit(b, node.label, node.loc,
                         llvm::map_to_vector(node.operands, value)));
+    noteOrigins(b, made.back(), node.origins);
+  }
   llvm::append_range(yielded, llvm::map_range(body->next, value));
   llvm::append_range(yielded, llvm::map_range(body->outputs, value));
   onnx::YieldOp::create(b, loc, yielded);
@@ -116,9 +128,14 @@ void Graph::write() {
           constantAt(b, block.getParentOp()->getLoc(), leafConstants[ref.id]);
     return leafValues[ref.id];
   };
-  for (int id : order)
+  for (int id : order) {
     values[id] = emit(b, nodes[id].label, nodes[id].loc,
                       llvm::map_to_vector(nodes[id].operands, valueOf));
+    noteOrigins(b, values[id], originsOf(id));
+    if (auto it = stops.find(id); it != stops.end() && !values[id].empty())
+      values[id][0].getDefiningOp()->setAttr("lnn.stop",
+                                             b.getStringAttr(it->second));
+  }
   for (auto [q, ref] : llvm::enumerate(outputs))
     terminator->setOperand(q, valueOf(ref));
   for (Operation *op : llvm::reverse(old))
