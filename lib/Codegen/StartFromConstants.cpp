@@ -58,10 +58,20 @@ static Value emptyLike(Value filled, RewriterBase &rewriter) {
   return tensor::EmptyOp::create(rewriter, loc, sizes, type.getElementType());
 }
 
+/// Canonicalization erases an op on buffers that reads an empty one: its
+/// outputs must have been filled.
+static bool readsNothing(linalg::GenericOp op) {
+  return llvm::any_of(op->getOperandTypes(), [](Type type) {
+    auto shaped = dyn_cast<RankedTensorType>(type);
+    return shaped && llvm::is_contained(shaped.getShape(), 0);
+  });
+}
+
 /// Where all results of the reduction are written by it alone, so that each
 /// accumulator is read once at its beginning.
 static bool accumulates(linalg::GenericOp op) {
-  return op.hasPureTensorSemantics() && op.getNumReductionLoops() > 0 &&
+  return !readsNothing(op) && op.hasPureTensorSemantics() &&
+         op.getNumReductionLoops() > 0 &&
          llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
            AffineMap map = op.getMatchingIndexingMap(&output);
            if (!map.isProjectedPermutation())

@@ -386,7 +386,9 @@ def reduction_cases():
     yield Case("ReduceSum", [x], noop_with_empty_axes=1)
     yield Case("ReduceMax", [draw((3, 5), "u8"), i64(0)], consts=[1])
     yield Case("ReduceMin", [draw((3, 5), "i8"), i64(0)], consts=[1])
-    yield Case("ReduceSum", [draw((0, 3)), i64(0)], consts=[1])
+    for dynamic in (False, True):
+        for op in ("ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin"):
+            yield Case(op, [draw((0, 3)), i64(0)], consts=[1], dynamic=dynamic, opset=20)
     for op in ("ArgMax", "ArgMin"):
         for axis in (0, 1, -1):
             for last in (0, 1):
