@@ -95,67 +95,17 @@ static void expand(Operation *op, const Expansion &expansion, bool avx512) {
   op->erase();
 }
 
-/// f32 to bf16 in integers, to the nearest, ties to even: the processors that
-/// lack it would call a function of libgcc.
-static Value toBFloat16(Builder &b, Value value) {
-  Type wide = withElement(value.getType(), b.getI32Type()),
-       half = withElement(value.getType(), b.getI16Type());
-  Int x{&b, arith::BitcastOp::create(b, wide, value)};
-  auto shift = [&](Int v) {
-    return Int{&b, arith::ShRUIOp::create(b, v.v, num(v, 16).v)};
-  };
-  Int rounded = shift(x + 0x7fff + (shift(x) & 1));
-  Int quiet = shift(x | num(x, 0x400000)); // a NaN stays one
-  Int result = select(isNaN(Num{&b, value}), quiet, rounded);
-  Value narrow = arith::TruncIOp::create(b, half, result.v);
-  return arith::BitcastOp::create(
-      b, withElement(value.getType(), b.getBF16Type()), narrow);
-}
-
-/// bf16 to f32: its bits are the upper half.
-static Value fromBFloat16(Builder &b, Value value) {
-  Type type = value.getType(), half = withElement(type, b.getI16Type()),
-       wide = withElement(type, b.getI32Type());
-  Value bits =
-      arith::ExtUIOp::create(b, wide, arith::BitcastOp::create(b, half, value));
-  return fromBits(Int{&b, bits} << 16,
-                  Num{&b, splat(b, withElement(type, b.getF32Type()),
-                                b.getF32FloatAttr(0))})
-      .v;
-}
-
-/// Conversions of bf16 and selections of halves, as operations on integers.
-static void expandHalf(Operation *op) {
+/// A selection of halves, of which LLVM makes one of floats, as one of
+/// integers.
+static void expandSelect(arith::SelectOp op) {
   Builder b(op->getLoc(), op);
-  Type type = op->getResult(0).getType();
-  Value result;
-  if (auto truncate = dyn_cast<arith::TruncFOp>(op)) {
-    result = toBFloat16(b, convert(b, truncate.getIn(), b.getF32Type()));
-  } else if (auto extend = dyn_cast<arith::ExtFOp>(op)) {
-    result =
-        convert(b, fromBFloat16(b, extend.getIn()), getElementTypeOrSelf(type));
-  } else {
-    auto choice = cast<arith::SelectOp>(op);
-    Type integer = withElement(type, b.getI16Type());
-    Value bits = arith::SelectOp::create(
-        b, choice.getCondition(),
-        arith::BitcastOp::create(b, integer, choice.getTrueValue()),
-        arith::BitcastOp::create(b, integer, choice.getFalseValue()));
-    result = arith::BitcastOp::create(b, type, bits);
-  }
-  op->getResult(0).replaceAllUsesWith(result);
-  op->erase();
-}
-
-static bool isHalfToExpand(Operation *op) {
-  if (!isa<arith::TruncFOp, arith::ExtFOp, arith::SelectOp>(op))
-    return false;
-  Type type = op->getResult(0).getType(), element = getElementTypeOrSelf(type);
-  if (isa<TensorType, MemRefType>(type))
-    return false;
-  if (isa<arith::ExtFOp>(op))
-    return getElementTypeOrSelf(op->getOperand(0).getType()).isBF16();
-  return isa<arith::SelectOp>(op) ? isHalf(element) : element.isBF16();
+  Type type = op.getType(), integer = withElement(type, b.getI16Type());
+  Value bits = arith::SelectOp::create(
+      b, op.getCondition(),
+      arith::BitcastOp::create(b, integer, op.getTrueValue()),
+      arith::BitcastOp::create(b, integer, op.getFalseValue()));
+  op.replaceAllUsesWith(arith::BitcastOp::create(b, type, bits).getResult());
+  op.erase();
 }
 
 namespace {
@@ -175,16 +125,18 @@ struct LnnExpandMathPass : impl::LnnExpandMathPassBase<LnnExpandMathPass> {
     });
     for (auto [op, expansion] : found)
       expand(op, *expansion, avx512);
-    SmallVector<Operation *> halves;
+    SmallVector<arith::SelectOp> selections;
     getOperation()->walk([&](Operation *op) {
       // The LLVM dialect has no such flags on conversions.
       if (isa<arith::TruncFOp, arith::ExtFOp>(op))
         op->removeAttr("fastmath");
-      if (isHalfToExpand(op))
-        halves.push_back(op);
+      auto select = dyn_cast<arith::SelectOp>(op);
+      if (select && !isa<TensorType, MemRefType>(select.getType()) &&
+          isHalf(getElementTypeOrSelf(select.getType())))
+        selections.push_back(select);
     });
-    for (Operation *op : halves)
-      expandHalf(op);
+    for (arith::SelectOp op : selections)
+      expandSelect(op);
   }
 };
 } // namespace

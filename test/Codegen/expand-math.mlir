@@ -31,25 +31,6 @@ func.func @in_double(%x: f32) -> f32 {
   return %y : f32
 }
 
-// bf16 is converted in integers: to the nearest, ties to even, NaN staying one.
-// CHECK-LABEL: func.func @bfloat
-// CHECK-NOT: arith.extf
-// CHECK: arith.bitcast %{{.*}} : vector<4xbf16> to vector<4xi16>
-// CHECK: arith.extui %{{.*}} : vector<4xi16> to vector<4xi32>
-// CHECK: arith.shli
-// CHECK: math.sqrt %{{.*}} : vector<4xf32>
-// CHECK-NOT: arith.truncf
-// CHECK: arith.shrui
-// CHECK: arith.cmpf une
-// CHECK: arith.trunci %{{.*}} : vector<4xi32> to vector<4xi16>
-// CHECK: arith.bitcast %{{.*}} : vector<4xi16> to vector<4xbf16>
-func.func @bfloat(%x: vector<4xbf16>) -> vector<4xbf16> {
-  %wide = arith.extf %x : vector<4xbf16> to vector<4xf32>
-  %root = math.sqrt %wide : vector<4xf32>
-  %y = arith.truncf %root : vector<4xf32> to vector<4xbf16>
-  return %y : vector<4xbf16>
-}
-
 // CHECK-LABEL: func.func @choose_halves
 // CHECK: arith.select %{{.*}}, %{{.*}}, %{{.*}} : i16
 func.func @choose_halves(%c: i1, %x: bf16, %z: bf16) -> bf16 {

@@ -24,7 +24,7 @@ enum class OutputKind { SharedObject, Object, LLVM, Assembly, MLIR };
 
 struct TargetOptions {
   std::string cpu, features;
-  std::string soname;  ///< of a shared object
+  std::string soname; ///< of a shared object
   bool reroll = true; ///< unrolled loops of an imported model become loops
   bool raise = true;  ///< formulas that are a cell's equations become the cell
   bool foldFeedback = true; ///< constant feedback goes into recurrent matrices

@@ -224,7 +224,8 @@ LogicalResult attention(Composer &g) {
                      : 1 / std::sqrt(std::max<double>(size.value(), 1));
   double root = std::sqrt(std::abs(scale));
   Value kt = g.transpose(times(g, k, root), {0, 1, 3, 2});
-  Value scores = groupedMatMul(g, times(g, q, scale < 0 ? -root : root), kt), shown[4];
+  Value scores = groupedMatMul(g, times(g, q, scale < 0 ? -root : root), kt),
+        shown[4];
   shown[0] = scores;
   if (double cap = g.floatAttr("softcap", 0); cap > 0 && g.ok()) {
     Value c = g.number(cap, type);
