@@ -244,7 +244,8 @@ def test_runge_kutta(name, tmp_path):
     b.output(h, [2, n])
     check(
         b, [h8], {"h": hs}, tmp_path,
-        op=f"method <{name}, steps = {steps}>" if name else None,
+        # Re-rolling makes a loop of the last three stages of rk4.
+        op=f"method <{name}, steps = {steps}>" if name not in (None, "rk4") else None,
         absent=None if name else "ode.solve",
     )  # fmt: skip
 

@@ -93,8 +93,14 @@ bool lengthen(Cell cell, const Product &dt, int64_t of, int64_t steps,
 /// cell(cell(h)) with the same parameters and steps of the same length.
 bool mergeChain(Cell second) {
   std::optional<Cell> first = Cell::of(second.state().get().getDefiningOp());
-  if (!first || first->op->getName() != second.op->getName() ||
-      !first->op->hasOneUse() || first->attributes() != second.attributes() ||
+  if (!first)
+    return false;
+  // The state's sizes are those of the state before.
+  for (Operation *user : llvm::make_early_inc_range(first->op->getUsers()))
+    if (auto dim = dyn_cast<tensor::DimOp>(user))
+      dim.getSourceMutable().assign(first->state().get());
+  if (first->op->getName() != second.op->getName() || !first->op->hasOneUse() ||
+      first->attributes() != second.attributes() ||
       first->op->getBlock() != second.op->getBlock())
     return false;
   int64_t steps = first->steps() + second.steps();

@@ -253,3 +253,38 @@ func.func @recurrence(%a: tensor<2x8x1xf32>, %b: tensor<2x8x4xf32>, %h0: tensor<
   }
   return %h#0, %h#1 : tensor<2x8x4xf32>, tensor<2x4xf32>
 }
+
+// -----
+
+// The classic method of four stages.
+// CHECK-LABEL: @rk4
+// CHECK: ode.solve %arg0 for %{{.*}} method <rk4, steps = 10>
+// CHECK-NOT: lnn.scan
+func.func @rk4(%h0: tensor<3xf32>) -> tensor<3xf32> {
+  %c10 = arith.constant 10 : index
+  %dt = arith.constant dense<0.12> : tensor<3xf32>
+  %half = arith.constant dense<0.06> : tensor<3xf32>
+  %sixth = arith.constant dense<0.02> : tensor<3xf32>
+  %two = arith.constant dense<2.0> : tensor<3xf32>
+  %h1 = lnn.scan %i of %c10 carrying (%h = %h0) : (tensor<3xf32>) -> tensor<3xf32> {
+    %k1 = math.sin %h : tensor<3xf32>
+    %d1 = arith.mulf %half, %k1 : tensor<3xf32>
+    %x1 = arith.addf %h, %d1 : tensor<3xf32>
+    %k2 = math.sin %x1 : tensor<3xf32>
+    %d2 = arith.mulf %half, %k2 : tensor<3xf32>
+    %x2 = arith.addf %h, %d2 : tensor<3xf32>
+    %k3 = math.sin %x2 : tensor<3xf32>
+    %d3 = arith.mulf %dt, %k3 : tensor<3xf32>
+    %x3 = arith.addf %h, %d3 : tensor<3xf32>
+    %k4 = math.sin %x3 : tensor<3xf32>
+    %k23 = arith.addf %k2, %k3 : tensor<3xf32>
+    %k23x2 = arith.mulf %two, %k23 : tensor<3xf32>
+    %k14 = arith.addf %k1, %k4 : tensor<3xf32>
+    %k = arith.addf %k14, %k23x2 : tensor<3xf32>
+    %d = arith.mulf %sixth, %k : tensor<3xf32>
+    // expected-remark @+1 {{raised to ode.solve by rk4, steps = 10}}
+    %next = arith.addf %h, %d : tensor<3xf32>
+    lnn.yield carrying %next : tensor<3xf32>
+  }
+  return %h1 : tensor<3xf32>
+}
