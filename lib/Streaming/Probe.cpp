@@ -101,8 +101,8 @@ static bool differ(Dim a, Dim b) {
 
 bool Sensitivity::varies(Value v, int64_t axis) const {
   const ValueInfo &a = at(v), &b = other(v);
-  return a.present() && b.present() && axis < a.rank() && axis < b.rank() &&
-         differ(a.dims[axis], b.dims[axis]);
+  return a.present() && b.present() && axis >= 0 && axis < a.rank() &&
+         axis < b.rank() && differ(a.dims[axis], b.dims[axis]);
 }
 
 SmallVector<int64_t> Sensitivity::axes(Value v) const {
