@@ -551,7 +551,6 @@ def compare(case, got):
 
 # What is known not to work. Strict: a case that begins to work fails here.
 BROKEN = {
-    "Cast-18-float32_9-to=16-dyn": "calls a function that artifacts don't have",
     "ReduceSumSquare-18-int32_3x5-cint64_1-dyn": "int32 is declared as int64 by the test",
 }
 
