@@ -25,9 +25,10 @@ namespace lnn {
 
 /// A folded parameter may be this much larger than what it is made of.
 constexpr int64_t maxGrowth = 4, alwaysSmall = 4096;
+/// Products of more factors are not regrouped.
+constexpr size_t mostFactors = 8;
 
-/// The operand as a constant of floats whose elements a loop nest reads.
-static DenseElementsAttr constantOf(Value value) {
+DenseElementsAttr floatConstant(Value value) {
   auto constant = value.getDefiningOp<arith::ConstantOp>();
   auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
                            : DenseElementsAttr();
@@ -59,7 +60,10 @@ static std::optional<double> evaluate(Operation *op, ArrayRef<double> x) {
 }
 
 static bool canEvaluate(Operation *op) {
-  if (op->getNumResults() != 1 || !op->getResult(0).getType().isFloat())
+  if (op->getNumResults() != 1)
+    return false;
+  Type type = op->getResult(0).getType();
+  if (!type.isF32() && !type.isF64())
     return false;
   SmallVector<double> ones(op->getNumOperands(), 1.0);
   return evaluate(op, ones).has_value();
@@ -80,7 +84,7 @@ public:
 
 private:
   bool isParameter(Value value);
-  bool isGated(Value value);
+  bool isGated(Value value, DenseSet<Value> &seen);
   Affine decompose(Value value);
   Value multiply(Value a, Value b);
   void regroupGates();
@@ -88,9 +92,13 @@ private:
   bool collectFactors(Value value, SmallVectorImpl<Value> &parameters,
                       SmallVectorImpl<Value> &others);
 
-  void leaves(Value value, llvm::SetVector<unsigned> &operands);
-  std::vector<double> compute(Value value, ArrayRef<unsigned> dims,
-                              int64_t count);
+  void leaves(Value value, llvm::SetVector<unsigned> &operands,
+              DenseSet<Value> &seen);
+  using Values = DenseMap<Value, std::vector<double>>;
+  void compute(Value value, ArrayRef<unsigned> dims, int64_t count,
+               Values &values);
+  void gather(OpOperand &operand, ArrayRef<unsigned> dims,
+              std::vector<double> &result);
   Value fold(Value value, AffineMap &map);
   Value constant(Value value, ArrayRef<unsigned> dims);
   bool foldWhole();
@@ -108,7 +116,7 @@ bool ParameterFolder::isParameter(Value value) {
     if (argument.getOwner() != &body)
       return false;
     OpOperand *operand = op.getMatchingOpOperand(argument);
-    return op.isDpsInput(operand) && constantOf(operand->get()) &&
+    return op.isDpsInput(operand) && floatConstant(operand->get()) &&
            op.getMatchingIndexingMap(operand).isProjectedPermutation();
   }
   Operation *definition = value.getDefiningOp();
@@ -126,15 +134,20 @@ bool ParameterFolder::isParameter(Value value) {
   return known[value] = result;
 }
 
-/// True where a value ends in sums only, weighted: an absolute error is what
-/// counts then.
-bool ParameterFolder::isGated(Value value) {
+/// True where a value ends in sums only, weighted by parameters: an absolute
+/// error is what counts then. In a product with anything else, an accumulator
+/// among it, a relative error would.
+bool ParameterFolder::isGated(Value value, DenseSet<Value> &seen) {
+  if (!seen.insert(value).second)
+    return true;
   for (Operation *user : value.getUsers()) {
     if (isa<linalg::YieldOp>(user))
       continue;
-    if (!isa<arith::MulFOp, arith::AddFOp, arith::SubFOp, arith::NegFOp>(
-            user) ||
-        !isGated(user->getResult(0)))
+    bool weighs = isa<arith::MulFOp>(user) &&
+                  isParameter(user->getOperand(user->getOperand(0) == value));
+    if (!weighs && !isa<arith::AddFOp, arith::SubFOp, arith::NegFOp>(user))
+      return false;
+    if (!isGated(user->getResult(0), seen))
       return false;
   }
   return true;
@@ -195,10 +208,12 @@ Affine ParameterFolder::decompose(Value value) {
 
 void ParameterFolder::regroupGates() {
   SmallVector<SigmoidOp> gates;
-  for (auto sigmoid : body.getOps<SigmoidOp>())
+  for (auto sigmoid : body.getOps<SigmoidOp>()) {
+    DenseSet<Value> seen;
     if (sigmoid.getType().isF32() && !isParameter(sigmoid.getOperand()) &&
-        isGated(sigmoid))
+        isGated(sigmoid, seen))
       gates.push_back(sigmoid);
+  }
   for (SigmoidOp sigmoid : gates) {
     rewriter.setInsertionPoint(sigmoid);
     Location loc = sigmoid.getLoc();
@@ -216,10 +231,13 @@ void ParameterFolder::regroupGates() {
   }
 }
 
-/// The factors of a product. False where there is nothing to regroup.
+/// The factors of a product. False where there is nothing to regroup, or more
+/// than a cell's formula has: squares of squares have no end of them.
 bool ParameterFolder::collectFactors(Value value,
                                      SmallVectorImpl<Value> &parameters,
                                      SmallVectorImpl<Value> &others) {
+  if (parameters.size() + others.size() > mostFactors)
+    return false;
   if (isParameter(value)) {
     parameters.push_back(value);
     return true;
@@ -244,7 +262,8 @@ void ParameterFolder::regroupTerms() {
     Value term = sum.getLhs() == argument ? sum.getRhs() : sum.getLhs();
     SmallVector<Value> parameters, others;
     if (!collectFactors(term, parameters, others) || others.empty() ||
-        parameters.size() + others.size() < 3)
+        parameters.size() + others.size() < 3 ||
+        parameters.size() + others.size() > mostFactors)
       continue;
     rewriter.setInsertionPoint(sum);
     Value weight, rest;
@@ -261,7 +280,10 @@ void ParameterFolder::regroupTerms() {
 }
 
 /// The numbers of the operands that a parameter is made of.
-void ParameterFolder::leaves(Value value, llvm::SetVector<unsigned> &operands) {
+void ParameterFolder::leaves(Value value, llvm::SetVector<unsigned> &operands,
+                             DenseSet<Value> &seen) {
+  if (!seen.insert(value).second)
+    return;
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     operands.insert(op.getMatchingOpOperand(argument)->getOperandNumber());
     return;
@@ -269,64 +291,67 @@ void ParameterFolder::leaves(Value value, llvm::SetVector<unsigned> &operands) {
   Operation *definition = value.getDefiningOp();
   if (definition->getBlock() == &body)
     for (Value operand : definition->getOperands())
-      leaves(operand, operands);
+      leaves(operand, operands, seen);
 }
 
-/// The parameter's values over the loops `dims`, the last one fastest.
-std::vector<double>
-ParameterFolder::compute(Value value, ArrayRef<unsigned> dims, int64_t count) {
+/// Adds the parameter's values over the loops `dims`, the last one fastest.
+void ParameterFolder::compute(Value value, ArrayRef<unsigned> dims,
+                              int64_t count, Values &values) {
+  if (values.contains(value))
+    return;
   std::vector<double> result(count);
-  SmallVector<int64_t> extents = op.getStaticLoopRanges();
   if (auto argument = dyn_cast<BlockArgument>(value)) {
-    OpOperand *operand = op.getMatchingOpOperand(argument);
-    AffineMap map = op.getMatchingIndexingMap(operand);
-    DenseElementsAttr elements = constantOf(operand->get());
-    std::vector<double> flat;
-    if (elements.getElementType().isF32())
-      for (float element : elements.getValues<float>())
-        flat.push_back(element);
-    else
-      for (double element : elements.getValues<double>())
-        flat.push_back(element);
-    SmallVector<int64_t> strides(extents.size(), 0);
-    int64_t stride = 1;
-    ArrayRef<int64_t> shape = elements.getType().getShape();
-    for (int64_t i = map.getNumResults(); i-- > 0; stride *= shape[i])
-      if (auto dim = dyn_cast<AffineDimExpr>(map.getResult(i)))
-        strides[dim.getPosition()] = stride;
-    for (int64_t i = 0; i < count; ++i) {
-      int64_t rest = i, from = 0;
-      for (unsigned d : llvm::reverse(dims)) {
-        from += rest % extents[d] * strides[d];
-        rest /= extents[d];
-      }
-      result[i] = flat[from];
-    }
-    return result;
-  }
-  Operation *definition = value.getDefiningOp();
-  if (auto constant = dyn_cast<arith::ConstantOp>(definition)) {
+    gather(*op.getMatchingOpOperand(argument), dims, result);
+  } else if (auto constant = value.getDefiningOp<arith::ConstantOp>()) {
     double number = cast<FloatAttr>(constant.getValue()).getValueAsDouble();
     std::fill(result.begin(), result.end(), number);
-    return result;
+  } else {
+    Operation *definition = value.getDefiningOp();
+    for (Value operand : definition->getOperands())
+      compute(operand, dims, count, values);
+    SmallVector<double> x(definition->getNumOperands());
+    for (int64_t i = 0; i < count; ++i) {
+      for (auto [k, operand] : llvm::enumerate(definition->getOperands()))
+        x[k] = values.find(operand)->second[i];
+      result[i] = *evaluate(definition, x);
+    }
   }
-  SmallVector<std::vector<double>> operands;
-  for (Value operand : definition->getOperands())
-    operands.push_back(compute(operand, dims, count));
-  SmallVector<double> x(operands.size());
-  for (int64_t i = 0; i < count; ++i) {
-    for (auto [k, operand] : llvm::enumerate(operands))
-      x[k] = operand[i];
-    result[i] = *evaluate(definition, x);
+  values[value] = std::move(result);
+}
+
+/// A constant operand's elements over the loops `dims`.
+void ParameterFolder::gather(OpOperand &operand, ArrayRef<unsigned> dims,
+                             std::vector<double> &result) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  DenseElementsAttr elements = floatConstant(operand.get());
+  std::vector<double> flat;
+  if (elements.getElementType().isF32())
+    llvm::append_range(flat, elements.getValues<float>());
+  else
+    llvm::append_range(flat, elements.getValues<double>());
+  SmallVector<int64_t> extents = op.getStaticLoopRanges(),
+                       strides(extents.size(), 0);
+  int64_t stride = 1;
+  ArrayRef<int64_t> shape = elements.getType().getShape();
+  for (int64_t i = map.getNumResults(); i-- > 0; stride *= shape[i])
+    if (auto dim = dyn_cast<AffineDimExpr>(map.getResult(i)))
+      strides[dim.getPosition()] = stride;
+  for (size_t i = 0; i < result.size(); ++i) {
+    int64_t rest = i, from = 0;
+    for (unsigned d : llvm::reverse(dims)) {
+      from += rest % extents[d] * strides[d];
+      rest /= extents[d];
+    }
+    result[i] = flat[from];
   }
-  return result;
 }
 
 /// A constant of the parameter's values, read by `map`; null where it would be
 /// too large.
 Value ParameterFolder::fold(Value value, AffineMap &map) {
   llvm::SetVector<unsigned> operands;
-  leaves(value, operands);
+  DenseSet<Value> seen;
+  leaves(value, operands, seen);
   llvm::SmallBitVector used(op.getNumLoops());
   int64_t largest = 0;
   for (unsigned number : operands) {
@@ -335,7 +360,7 @@ Value ParameterFolder::fold(Value value, AffineMap &map) {
     for (unsigned d = 0; d < op.getNumLoops(); ++d)
       if (operandMap.isFunctionOfDim(d))
         used.set(d);
-    largest = std::max(largest, constantOf(operand.get()).getNumElements());
+    largest = std::max(largest, floatConstant(operand.get()).getNumElements());
   }
   SmallVector<unsigned> dims;
   SmallVector<int64_t> shape;
@@ -363,7 +388,9 @@ Value ParameterFolder::constant(Value value, ArrayRef<unsigned> dims) {
   for (unsigned d : dims)
     shape.push_back(extents[d]), count *= extents[d];
   auto type = RankedTensorType::get(shape, value.getType());
-  std::vector<double> values = compute(value, dims, count);
+  Values computed;
+  compute(value, dims, count, computed);
+  const std::vector<double> &values = computed.find(value)->second;
   DenseElementsAttr elements;
   if (value.getType().isF32())
     elements = DenseElementsAttr::get(type, ArrayRef<float>(SmallVector<float>(

@@ -7,6 +7,9 @@
 
 namespace lnn {
 
+/// The elements of a constant tensor of f32 or f64; null for any other value.
+mlir::DenseElementsAttr floatConstant(mlir::Value value);
+
 /// Merges reductions over the same loops that read a value in common. Returns
 /// how many disappeared.
 unsigned mergeSiblings(mlir::func::FuncOp function,

@@ -311,17 +311,32 @@ static void planInside(linalg::GenericOp op, LoopPlan &plan) {
   plan.outer = outer;
 }
 
-/// Rows and vectors of a block, by what one iteration of the reductions costs
-/// over all blocks: two multiply-adds or two loads a cycle, and no less than
-/// the latency of an accumulator.
+/// What an iteration of the reductions costs over all blocks, in cycles: two
+/// multiply-adds or two loads in one, and no less than an accumulator's
+/// latency.
+static double blockCost(int64_t rows, int64_t vectors, int64_t inits,
+                        int64_t rowExtent, int64_t vectorExtent) {
+  rows = std::min(rows, rowExtent);
+  double work = std::max(
+      {rows * vectors * inits / 2.0, (vectors * inits + rows) / 2.0, 4.0});
+  return (work + 0.5) * llvm::divideCeil(rowExtent, rows) *
+         llvm::divideCeil(vectorExtent, vectors);
+}
+
+/// Rows and vectors of a block. Where the number of rows is known only when the
+/// model runs, one alone counts as much as each of many.
 static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
                       int64_t registers) {
+  constexpr int64_t many = 64;
   SmallVector<int64_t> extents = op.getStaticLoopRanges();
   int64_t lanesExtent = plan.vectorDim ? extents[*plan.vectorDim] : 1;
   int64_t inits = op.getNumDpsInits();
   int64_t vectorExtent = ShapedType::isDynamic(lanesExtent)
                              ? 4
                              : llvm::divideCeil(lanesExtent, plan.lanes);
+  bool dynamic = ShapedType::isDynamic(rowExtent);
+  if (dynamic)
+    rowExtent = many;
   double best = 0;
   int64_t bestRows = 1, bestVectors = 1;
   for (int64_t rows = 1; rows <= std::min<int64_t>(rowExtent, 8); ++rows)
@@ -331,10 +346,9 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
       int64_t live = rows * vectors * inits + (rows > 1 ? vectors * inits : 0);
       if (live + 1 > registers && rows * vectors > 1)
         continue;
-      double work = std::max(
-          {rows * vectors * inits / 2.0, (vectors * inits + rows) / 2.0, 4.0});
-      double cost = (work + 0.5) * llvm::divideCeil(rowExtent, rows) *
-                    llvm::divideCeil(vectorExtent, vectors);
+      double cost = blockCost(rows, vectors, inits, rowExtent, vectorExtent);
+      if (dynamic)
+        cost = cost / many + blockCost(rows, vectors, inits, 1, vectorExtent);
       if (best == 0 || cost < best * 0.999)
         best = cost, bestRows = rows, bestVectors = vectors;
     }
@@ -358,7 +372,7 @@ static int64_t takeRows(linalg::GenericOp op, LoopPlan &plan,
       continue;
     plan.rowDim = d;
     llvm::erase(loops, d);
-    return ShapedType::isDynamic(extent) ? 64 : extent;
+    return extent;
   }
   return 1;
 }

@@ -20,6 +20,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -29,16 +30,6 @@ namespace lnn {
 constexpr int64_t maxVectors = 256;
 /// Packed lanes cost a shuffle more.
 constexpr double worthwhile = 0.7;
-
-static DenseElementsAttr constantOf(Value value) {
-  auto constant = value.getDefiningOp<arith::ConstantOp>();
-  auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
-                           : DenseElementsAttr();
-  return elements && (elements.getElementType().isF32() ||
-                      elements.getElementType().isF64())
-             ? elements
-             : DenseElementsAttr();
-}
 
 namespace {
 class SynapsePacker {
@@ -66,7 +57,7 @@ private:
   int64_t lanes;
   unsigned from = 0, to = 0; ///< the loops over neurons
   int64_t sources = 0, neurons = 0, fanIn = 0;
-  llvm::SmallDenseSet<unsigned> weights, parameters, states; ///< operands
+  llvm::SmallSetVector<unsigned, 4> weights, parameters, states; ///< operands
   SmallVector<SmallVector<int64_t>> synapses; ///< by neuron: where from
 };
 } // namespace
@@ -90,7 +81,7 @@ bool SynapsePacker::findLoops() {
   from = reductions.front();
   SmallVector<unsigned> constants; // their layout is ours
   for (OpOperand *input : op.getDpsInputOperands())
-    if (constantOf(input->get()))
+    if (floatConstant(input->get()))
       constants.push_back(input->getOperandNumber());
   std::optional<unsigned> lane = chooseVectorDim(op, lanes, constants);
   if (!lane)
@@ -122,7 +113,7 @@ bool SynapsePacker::findWeights() {
       return false;
     unsigned number = input.getArgNumber();
     if (number >= unsigned(op.getNumDpsInputs()) ||
-        !constantOf(op->getOperand(number)))
+        !floatConstant(op->getOperand(number)))
       return false;
     weights.insert(number);
   }
@@ -140,7 +131,7 @@ bool SynapsePacker::findSources() {
     bool onlyNeurons = map.isProjectedPermutation();
     for (unsigned d = 0; d < map.getNumDims(); ++d)
       onlyNeurons &= d == from || d == to || !map.isFunctionOfDim(d);
-    if (constantOf(input->get()) && onlyNeurons) {
+    if (floatConstant(input->get()) && onlyNeurons) {
       parameters.insert(number);
       continue;
     }
@@ -163,7 +154,7 @@ bool SynapsePacker::findSynapses() {
   for (int64_t n = 0; n < neurons; ++n) {
     for (int64_t k = 0; k < sources; ++k) {
       bool exists = llvm::any_of(weights, [&](unsigned number) {
-        DenseElementsAttr elements = constantOf(op->getOperand(number));
+        DenseElementsAttr elements = floatConstant(op->getOperand(number));
         int64_t at = offsetOf(mapOf(number), elements.getType().getShape(),
                               from, k, to, n);
         return !(*(elements.value_begin<APFloat>() + at)).isZero();
@@ -190,7 +181,7 @@ bool SynapsePacker::isWorthwhile() const {
 /// A parameter by the f-th synapse of each neuron; 0 where there is none.
 Value SynapsePacker::packed(unsigned number) {
   Value operand = op->getOperand(number);
-  DenseElementsAttr elements = constantOf(operand);
+  DenseElementsAttr elements = floatConstant(operand);
   Type element = elements.getElementType();
   APFloat zero = APFloat::getZero(cast<FloatType>(element).getFloatSemantics());
   std::vector<APFloat> values(fanIn * neurons, zero);

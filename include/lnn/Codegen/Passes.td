@@ -11,9 +11,11 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     it has one use, or it only moves data (broadcasts, constants). Elementwise producers go into reductions; two
     reductions over one expensive producer are merged first, so that the producer is computed in both at once and never
     stored. What depends on constant operands alone is computed, and sums and products are regrouped so that more does: a sigmoid in a
-    sum becomes `lnn.gate` of one fused multiply-add, a weight times a reversal potential one constant. Reshapes move out of the way, and constant operands are transposed so that the dimension which
-    `lnn-vectorize-loops` puts into lanes is their last one; matrices become panels as wide as a block of vectors. A sum of gates
-    most of whose weights are zero becomes one over the synapses that exist, packed for each lane.
+    sum, weighted by parameters, becomes `lnn.gate` of one fused multiply-add, a weight times a reversal potential one constant.
+    Reshapes move out of the way, and constant operands are transposed so that the dimension which `lnn-vectorize-loops` puts into
+    lanes is their last one; matrices become panels as wide as a block of vectors. A sum of gates most of whose weights are zero
+    becomes one over the synapses that exist, packed for each lane: the attribute `lnn.sparse` names its weights. A reduction whose
+    output is a fill gets the number as `lnn.initial`, and an output that holds nothing: run `lnn-vectorize-loops` on what this pass leaves.
 
     ```mlir
     %s = linalg.generic {... parallel, parallel} ins(%x, %mu) { %d = arith.subf %a, %b ... }
@@ -79,8 +81,8 @@ def LnnExpandMathPass : Pass<"lnn-expand-math"> {
   let description = [{
     Elementary functions of `math` and the activations of `lnn`, on f32 and f64, scalars and vectors, become sequences of arith
     operations and `math.fma`: the same sequence whatever the number of lanes, so that every lane and every target
-    computes the same bits. f16 and bf16 are computed in f32, and conversions of bf16 are integer operations. What maps to instructions stays (`sqrt`, `fma`, `floor`, `ceil`, `trunc`,
-    `roundeven`, `absf`, `copysign`). lib/Codegen/Math*.cpp state the method and the largest error of each function.
+    computes the same bits. f16 and bf16 are computed in f32. What maps to
+    instructions stays (`sqrt`, `fma`, `floor`, `ceil`, `trunc`, `roundeven`, `absf`, `copysign`). lib/Codegen/Math*.cpp state the method and the largest error of each function.
   }];
   let options = [
     Option<"avx512", "avx512", "bool", "false", "use instructions of AVX-512 F, VL and DQ, where they compute the same bits">

@@ -81,8 +81,10 @@ Value splitGroups(ExpandContext &ctx, Value v, SmallVector<Dim> &dims,
   return v;
 }
 
-/// Maps over (n, [group], feature, out..., channel, kernel...).
-SmallVector<AffineMap> convolutionMaps(MLIRContext *context, const Window &w) {
+/// Maps over (n, [group], feature, out..., channel, kernel...). A transposed
+/// convolution's input is spread out already, its kernel has channels first.
+SmallVector<AffineMap> convolutionMaps(MLIRContext *context, const Window &w,
+                                       bool transposed) {
   unsigned next = 0, n = w.out.size();
   auto dim = [&](unsigned count) {
     SmallVector<AffineExpr> exprs;
@@ -96,9 +98,10 @@ SmallVector<AffineMap> convolutionMaps(MLIRContext *context, const Window &w) {
   llvm::append_range(x, group);
   llvm::append_range(x, channel);
   for (unsigned i = 0; i < n; ++i)
-    x.push_back(out[i] * w.strides[i] + kernel[i] * w.dilations[i]);
-  llvm::append_range(k, feature);
-  llvm::append_range(k, channel);
+    x.push_back(out[i] * (transposed ? 1 : w.strides[i]) +
+                kernel[i] * w.dilations[i]);
+  llvm::append_range(k, transposed ? channel : feature);
+  llvm::append_range(k, transposed ? feature : channel);
   llvm::append_range(k, kernel);
   llvm::append_range(y, group);
   llvm::append_range(y, feature);
@@ -152,8 +155,8 @@ LogicalResult expandConv(ExpandContext &ctx) {
     split[1] = perGroup(ctx.dims, yDims[1], w.group);
     split.insert(split.begin() + 1, ctx.dims.constant(w.group));
   }
-  Value y = contract(ctx, x, k, convolutionMaps(ctx.b.getContext(), w), split,
-                     computeType(out.elementType));
+  Value y = contract(ctx, x, k, convolutionMaps(ctx.b.getContext(), w, false),
+                     split, computeType(out.elementType));
   give(ctx, 0, finish(ctx, reshape(ctx, y, split, yDims), stored));
   return success();
 }
@@ -281,36 +284,6 @@ Value spread(ExpandContext &ctx, Value x, const Window &w,
   return x;
 }
 
-/// Maps over (n, [group], feature, out..., channel, kernel...); the kernel is
-/// read backwards.
-SmallVector<AffineMap> transposedMaps(MLIRContext *context, const Window &w) {
-  unsigned next = 0, n = w.out.size();
-  auto dim = [&](unsigned count) {
-    SmallVector<AffineExpr> exprs;
-    for (unsigned i = 0; i < count; ++i)
-      exprs.push_back(getAffineDimExpr(next++, context));
-    return exprs;
-  };
-  auto batch = dim(1), group = dim(w.group > 1), feature = dim(1), out = dim(n),
-       channel = dim(1), kernel = dim(n);
-  SmallVector<AffineExpr> x = batch, k = group, y = batch;
-  llvm::append_range(x, group);
-  llvm::append_range(x, channel);
-  llvm::append_range(k, channel);
-  llvm::append_range(k, feature);
-  llvm::append_range(y, group);
-  llvm::append_range(y, feature);
-  llvm::append_range(y, out);
-  for (unsigned i = 0; i < n; ++i) {
-    x.push_back(out[i] + kernel[i] * w.dilations[i]);
-    k.push_back(kernel[i]);
-  }
-  auto map = [&](ArrayRef<AffineExpr> e) {
-    return AffineMap::get(next, 0, e, context);
-  };
-  return {map(x), map(k), map(y)};
-}
-
 /// The kernel with every window dimension backwards.
 Value flipped(ExpandContext &ctx, const Window &w) {
   const ValueInfo &k = ctx.inInfo(1);
@@ -348,8 +321,8 @@ LogicalResult expandConvTranspose(ExpandContext &ctx) {
     split[1] = ctx.inInfo(1).dims[1];
     split.insert(split.begin() + 1, ctx.dims.constant(w.group));
   }
-  Value y = contract(ctx, x, k, transposedMaps(ctx.b.getContext(), w), split,
-                     computeType(out.elementType));
+  Value y = contract(ctx, x, k, convolutionMaps(ctx.b.getContext(), w, true),
+                     split, computeType(out.elementType));
   give(ctx, 0, finish(ctx, reshape(ctx, y, split, yDims), stored));
   return success();
 }

@@ -40,6 +40,32 @@ private:
   bool enabled;
 };
 
+/// What matching a candidate with any cell's equations begins with.
+class CellMatch {
+protected:
+  CellMatch(const Candidate &candidate, Notation &notation,
+            const Report &report, llvm::StringRef cell)
+      : candidate(candidate), notation(notation), report(report),
+        type(candidate.type()), element(formulaType(type)),
+        at(notation.variables(type.getShape())), post(type.getRank() - 1),
+        cell(cell) {}
+  /// False, with a remark of what the cell would need.
+  bool lacks(const llvm::Twine &what) {
+    return report.lacks(candidate, cell, what);
+  }
+
+  const Candidate &candidate;
+  Notation &notation;
+  const Report &report;
+  mlir::RankedTensorType type;
+  mlir::Type element;
+  Indices at;
+  unsigned post; ///< the variable of the receiving neuron: the last
+
+private:
+  llvm::StringRef cell;
+};
+
 /// Each puts the cell in place of the candidate where the formula is its
 /// equations; otherwise nothing that counts is changed.
 bool raiseLtc(const Candidate &candidate, Notation &notation,

@@ -18,29 +18,17 @@ using namespace mlir;
 namespace lnn::raise {
 namespace {
 
-class Cfc {
+class Cfc : CellMatch {
 public:
   Cfc(const Candidate &candidate, Notation &notation, const Report &report)
-      : candidate(candidate), notation(notation), report(report),
-        type(candidate.type()), element(formulaType(type)),
-        at(notation.variables(type.getShape())), post(type.getRank() - 1) {}
+      : CellMatch(candidate, notation, report, "lnn.cfc") {}
   bool raise();
 
 private:
-  const Candidate &candidate;
-  Notation &notation;
-  const Report &report;
-  RankedTensorType type;
-  Type element;
-  Indices at;
-  unsigned post;
   CfcMode mode = CfcMode::Default;
   Layer ff1, ff2, timeA, timeB;
   F dt = nullptr, tau = nullptr, asymptote = nullptr;
 
-  bool lacks(const Twine &what) {
-    return report.lacks(candidate, "lnn.cfc", what);
-  }
   bool layer(F formula, Layer &into, StringRef name);
   bool checkLayer(const Layer &layer, StringRef name);
   bool gated(ArrayRef<Product> terms);

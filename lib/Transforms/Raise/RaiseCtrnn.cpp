@@ -18,22 +18,13 @@ using namespace mlir;
 namespace lnn::raise {
 namespace {
 
-class Ctrnn {
+class Ctrnn : CellMatch {
 public:
   Ctrnn(const Candidate &candidate, Notation &notation, const Report &report)
-      : candidate(candidate), notation(notation), report(report),
-        type(candidate.type()), element(formulaType(type)),
-        at(notation.variables(type.getShape())), post(type.getRank() - 1) {}
+      : CellMatch(candidate, notation, report, "lnn.ctrnn") {}
   bool raise();
 
 private:
-  const Candidate &candidate;
-  Notation &notation;
-  const Report &report;
-  RankedTensorType type;
-  Type element;
-  Indices at;
-  unsigned post;
   Value state;
   Product rate; ///< r
   F argument = nullptr, dt = nullptr, tau = nullptr;
@@ -41,9 +32,6 @@ private:
   std::optional<Layer> recurrent, input, feedback;
   SmallVector<Product> bias;
 
-  bool lacks(const Twine &what) {
-    return report.lacks(candidate, "lnn.ctrnn", what);
-  }
   uint64_t rowMask() const { return (uint64_t(1) << post) - 1; }
   bool findParts(ArrayRef<Product> terms);
   bool sumsToOne(SmallVector<Product> leak);

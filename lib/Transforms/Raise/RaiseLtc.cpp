@@ -31,22 +31,13 @@ struct Synapses {
   F mu = nullptr, input = nullptr; ///< no input: the state
 };
 
-class Ltc {
+class Ltc : CellMatch {
 public:
   Ltc(const Candidate &candidate, Notation &notation, const Report &report)
-      : candidate(candidate), notation(notation), report(report),
-        type(candidate.type()), element(formulaType(type)),
-        at(notation.variables(type.getShape())), post(type.getRank() - 1) {}
+      : CellMatch(candidate, notation, report, "lnn.ltc") {}
   bool raise();
 
 private:
-  const Candidate &candidate;
-  Notation &notation;
-  const Report &report;
-  RankedTensorType type;
-  Type element;
-  Indices at;
-  unsigned post;
   Value state; ///< as the formula reads it
   SmallVector<Synapses, 2> groups;
   SmallVector<Product> numerator, denominator; ///< without sums
@@ -55,9 +46,6 @@ private:
   F cm = nullptr, dt = nullptr, gleak = nullptr, vleak = nullptr;
   double epsilon = 0;
 
-  bool lacks(const Twine &what) {
-    return report.lacks(candidate, "lnn.ltc", what);
-  }
   bool readsState(F f) { return notation.reads(f, state); }
   bool readsState(const Product &product) {
     return llvm::any_of(product.over, [&](F f) { return readsState(f); }) ||
