@@ -45,14 +45,21 @@ bool isProduct(linalg::LinalgOp op) {
 /// Hoists out of one scan, which is replaced where it needs more inputs.
 class Hoisting {
 public:
-  explicit Hoisting(ScanOp scan) : scan(scan) {}
+  Hoisting(ScanOp scan, int64_t minBytes) : scan(scan), minBytes(minBytes) {}
   unsigned run();
 
 private:
   ScanOp scan;
+  int64_t minBytes;
 
   bool isOutside(Value value) {
     return !scan.getBody().isAncestor(value.getParentRegion());
+  }
+  /// A matrix that each step would read from farther than the nearest cache.
+  bool isLarge(RankedTensorType matrix) const {
+    return !matrix.hasStaticShape() ||
+           matrix.getNumElements() * matrix.getElementTypeBitWidth() / 8 >=
+               minBytes;
   }
   /// The number of the scan's input that a value is a slice of.
   std::optional<unsigned> sliceOf(Value value);
@@ -144,7 +151,13 @@ bool Hoisting::splitConcatenation(linalg::LinalgOp op) {
          llvm::enumerate(op.getMatchingIndexingMap(other).getResults()))
       if (expr == loop)
         otherDim = d;
-    if (!otherDim)
+    if (!otherDim || llvm::none_of(parts, [&](tensor::InsertSliceOp part) {
+          auto matrix = cast<RankedTensorType>(other->get().getType());
+          SmallVector<int64_t> shape(matrix.getShape());
+          shape[*otherDim] = part.getSourceType().getDimSize(dim);
+          return ofTime(part) &&
+                 isLarge(RankedTensorType::get(shape, matrix.getElementType()));
+        }))
       continue;
     OpBuilder b(op);
     Location loc = op.getLoc();
@@ -232,8 +245,12 @@ bool Hoisting::hoist(linalg::LinalgOp op) {
     return false;
   std::optional<bool> reverse;
   for (Value input : op.getDpsInputs()) {
-    if (isOutside(input))
+    if (isOutside(input)) {
+      auto matrix = dyn_cast<RankedTensorType>(input.getType());
+      if (!matrix || !isLarge(matrix))
+        return false;
       continue;
+    }
     std::optional<unsigned> slice = sliceOf(input);
     if (!slice || (reverse && *reverse != scan.getReverse()[*slice]))
       return false;
@@ -308,12 +325,14 @@ unsigned Hoisting::run() {
 namespace {
 struct LnnHoistProjectionsPass
     : lnn::impl::LnnHoistProjectionsPassBase<LnnHoistProjectionsPass> {
+  using LnnHoistProjectionsPassBase::LnnHoistProjectionsPassBase;
+
   void runOnOperation() override {
     SmallVector<ScanOp> scans;
     getOperation().walk<WalkOrder::PostOrder>(
         [&](ScanOp scan) { scans.push_back(scan); });
     for (ScanOp scan : scans)
-      numHoisted += Hoisting(scan).run();
+      numHoisted += Hoisting(scan, minBytes).run();
     // Parts of constant matrices.
     RewritePatternSet patterns(&getContext());
     tensor::populateFoldConstantExtractSlicePatterns(

@@ -1,10 +1,16 @@
-// RUN: lnn-opt %s --pass-pipeline='builtin.module(func.func(lnn-hoist-projections),canonicalize,cse)' | FileCheck %s
+// RUN: lnn-opt %s --pass-pipeline='builtin.module(func.func(lnn-hoist-projections{min-bytes=0}),canonicalize,cse)' | FileCheck %s
+// RUN: lnn-opt %s --lnn-hoist-projections | FileCheck %s --check-prefix=SMALL
 
 // A product of the input alone, time in its second dimension, read from the end.
 // CHECK-DAG: #[[X:.*]] = affine_map<(d0, d1, d2, d3) -> (d1, d0, d3)>
 // CHECK-DAG: #[[W:.*]] = affine_map<(d0, d1, d2, d3) -> (d3, d2)>
 // CHECK-DAG: #[[Y:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1, d2)>
 // CHECK-LABEL: @input_alone
+// A matrix that stays in the nearest cache may as well be read in each step.
+// SMALL-LABEL: @input_alone
+// SMALL: lnn.scan
+// SMALL: linalg.matmul
+// SMALL: lnn.yield
 // CHECK: %[[ALL:.*]] = linalg.generic {indexing_maps = [#[[X]], #[[W]], #[[Y]]], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
 // CHECK-SAME: ins(%arg0, %arg1 : tensor<2x?x3xf32>, tensor<3x4xf32>)
 // CHECK: lnn.scan {{.*}} over (%[[P:.*]] = %[[ALL]] dim 0 reverse) carrying (%[[H:.*]] = %arg2)

@@ -62,6 +62,8 @@ def LnnHoistProjectionsPass : Pass<"lnn-hoist-projections", "::mlir::func::FuncO
     A product of a scan's input and a matrix from outside becomes one product over all of time in front of the scan, which then
     reads its slices. Where what is multiplied is a concatenation of inputs and states, the inputs' part is hoisted, and
     the states' part is accumulated on it. Sums stay in their order, but for inputs that are concatenated behind states.
+    What is saved is reading the matrix in each step, so one that stays in the nearest cache is left: storing its products and loading
+    them again would cost more.
 
     ```mlir
     lnn.scan ... over (%xt = %x dim 0) ... { %p = linalg.matmul ins(%xt, %w) outs(%zero) ... }
@@ -70,6 +72,7 @@ def LnnHoistProjectionsPass : Pass<"lnn-hoist-projections", "::mlir::func::FuncO
     lnn.scan ... over (%p = %all dim 0) ... { ... }
     ```
   }];
+  let options = [Option<"minBytes", "min-bytes", "int64_t", "16384", "the smallest matrix whose products are hoisted">];
   let statistics = [Statistic<"numHoisted", "hoisted", "products that left a loop or were parted">];
   let dependentDialects = ["::lnn::LnnDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
