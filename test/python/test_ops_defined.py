@@ -160,6 +160,37 @@ def test_cosine_windows(periodic):
         close(y, want, 2e-7)
 
 
+@pytest.mark.parametrize(
+    "bands, length, rate, low, high", [(8, 16, 8192, 0, 4096), (5, 64, 16000, 100, 7600)]
+)
+def test_mel_weights(bands, length, rate, low, high):
+    def mel(hertz):
+        return 2595 * np.log10(1 + hertz / 700)
+
+    mels = mel(low) + np.arange(bands + 2) * (mel(high) - mel(low)) / (bands + 2)
+    corners = np.floor((length + 1) * 700 * (10 ** (mels / 2595) - 1) / rate)
+    bins = np.arange(length // 2 + 1.0)
+    want = [
+        np.interp(bins, corners[i : i + 3], [0, 1, 0], left=0, right=0)
+        if len(set(corners[i : i + 3])) == 3
+        else None
+        for i in range(bands)
+    ]
+    assert sum(w is not None for w in want) >= 3
+    numbers = [np.int64(bands), np.int64(length), np.int64(rate), np.float32(low), np.float32(high)]
+    (y,) = run("MelWeightMatrix", numbers, consts=range(5))
+    assert y.shape == (len(bins), bands) and y.max() == 1 and y.min() == 0
+    for i, w in enumerate(want):
+        if w is not None:
+            close(y[:, i], w, 1e-7)
+
+
+def test_mel_weights_of_nonsense():
+    with pytest.raises(lnnc.CompileError, match="edges 100.* to 50.* Hz"):
+        numbers = [np.int64(8), np.int64(16), np.int64(8192), np.float32(100), np.float32(50)]
+        run("MelWeightMatrix", numbers, consts=range(5))
+
+
 #
 # Small operators
 #

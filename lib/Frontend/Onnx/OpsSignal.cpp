@@ -1,10 +1,12 @@
-//===- OpsSignal.cpp - Fourier transforms and windows ---------------------===//
+//===- OpsSignal.cpp - Fourier transforms, windows, mel filters -----------===//
 //
 // A transform is a product with a constant table of cosines and sines; a
 // short-time transform is a convolution with it.
 //
 //===----------------------------------------------------------------------===//
 #include "OpCompose.h"
+
+#include "llvm/Support/FormatVariadic.h"
 
 #include <numbers>
 
@@ -260,6 +262,69 @@ LogicalResult hamming(Composer &g) {
 }
 LogicalResult blackman(Composer &g) { return cosineWindow(g, 0.42, 0.5, 0.08); }
 
+//===----------------------------------------------------------------------===//
+// Mel filters
+//===----------------------------------------------------------------------===//
+
+/// The one number that input i is, where it is constant.
+std::optional<double> numberOf(Composer &g, unsigned i) {
+  ElementsAttr value = g.inInfo(i).constant;
+  if (!value || value.getNumElements() != 1)
+    return std::nullopt;
+  if (isa<FloatType>(value.getElementType()))
+    return (*value.value_begin<APFloat>()).convertToDouble();
+  std::optional<SmallVector<int64_t>> integer = integersOf(value);
+  if (!integer)
+    return std::nullopt;
+  return double((*integer)[0]);
+}
+
+/// Triangles over the bins of a spectrum, their corners at equal steps of mel:
+/// 2595 log10(1 + f / 700).
+LogicalResult melWeights(Composer &g) {
+  std::array<double, 5> in;
+  for (unsigned i = 0; i < in.size(); ++i) {
+    std::optional<double> number = numberOf(g, i);
+    if (!number)
+      return g.unsupported("input " + Twine(i) + " must be a constant number");
+    in[i] = *number;
+  }
+  auto [bands, length, rate, lowest, highest] = in;
+  // Written so that NaN is refused as well.
+  if (!(bands >= 1 && length >= 1 && rate > 0 && lowest >= 0 &&
+        highest >= lowest && highest < 1e9) ||
+      bands > kMaxTable / (length + 1))
+    return g.error(
+        llvm::formatv("no filters: num_mel_bins {0}, dft_length {1}, "
+                      "sample_rate {2}, edges {3} to {4} Hz",
+                      bands, length, rate, lowest, highest)
+            .str());
+  Type type = typeOfEnum(g.op.getContext(), g.intAttr("output_datatype", 1));
+  if (!type || !(isFloat(type) || isInt(type)))
+    return g.unsupported("output_datatype " +
+                         Twine(g.intAttr("output_datatype", 1)));
+  auto mel = [](double hertz) { return 2595 * std::log10(1 + hertz / 700); };
+  double first = mel(lowest), step = (mel(highest) - first) / (bands + 2);
+  auto corner = [&](int64_t i) {
+    double hertz = 700 * (std::pow(10, (first + i * step) / 2595) - 1);
+    return int64_t((length + 1) * hertz / rate);
+  };
+  auto weight = [&](int64_t bin, int64_t band) -> double {
+    int64_t left = corner(band), middle = corner(band + 1),
+            right = corner(band + 2);
+    if (bin >= middle && bin < right)
+      return double(right - bin) / (right - middle);
+    if (bin == middle)
+      return 1;
+    return bin >= left && bin < middle ? double(bin - left) / (middle - left)
+                                       : 0;
+  };
+  Type f64 = Float64Type::get(g.op.getContext());
+  g.give(0,
+         g.cast(matrix(g, int64_t(length) / 2 + 1, bands, f64, weight), type));
+  return success();
+}
+
 } // namespace
 
 void addSignalOps(std::vector<OpEntry> &t) {
@@ -268,6 +333,7 @@ void addSignalOps(std::vector<OpEntry> &t) {
   t.push_back(composed<hann>("HannWindow", 1, 1, 17));
   t.push_back(composed<hamming>("HammingWindow", 1, 1, 17));
   t.push_back(composed<blackman>("BlackmanWindow", 1, 1, 17));
+  t.push_back(composed<melWeights>("MelWeightMatrix", 5, 5, 17));
 }
 
 } // namespace lnn::onnx
