@@ -11,9 +11,11 @@
 //===----------------------------------------------------------------------===//
 #include "Fusion.h"
 #include "LoopPlan.h"
+#include "lnn/Transforms/LargeConstants.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 
 using namespace mlir;
 
@@ -63,15 +65,26 @@ static std::vector<char> cutIntoPanels(ArrayRef<char> source, int64_t rows,
 }
 
 /// A constant whose elements we can move, of whole bytes and not all equal.
-static DenseElementsAttr packable(Value value) {
+static ElementsAttr packable(Value value) {
   auto constant = value.getDefiningOp<arith::ConstantOp>();
-  auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
-                           : DenseElementsAttr();
-  if (!elements || elements.isSplat() || elements.getNumElements() == 0 ||
+  auto elements =
+      constant ? dyn_cast<ElementsAttr>(constant.getValue()) : ElementsAttr();
+  if (!isa_and_present<DenseElementsAttr, DenseResourceElementsAttr>(
+          elements) ||
+      elements.isSplat() || elements.getNumElements() == 0 ||
       !elements.getElementType().isIntOrFloat() ||
       elements.getElementType().getIntOrFloatBitWidth() % 8 != 0)
     return {};
   return elements;
+}
+
+static ArrayRef<char> bytesOf(ElementsAttr elements) {
+  if (auto dense = dyn_cast<DenseElementsAttr>(elements))
+    return dense.getRawData();
+  return cast<DenseResourceElementsAttr>(elements)
+      .getRawHandle()
+      .getBlob()
+      ->getData();
 }
 
 namespace {
@@ -86,9 +99,8 @@ private:
                              unsigned dim);
   unsigned makePanels(linalg::GenericOp op, ArrayRef<unsigned> constants,
                       unsigned dim);
-  Value inPanels(Value value, DenseElementsAttr elements, int64_t panel);
-  Value transposed(Value value, DenseElementsAttr elements,
-                   ArrayRef<int64_t> order);
+  Value inPanels(Value value, ElementsAttr elements, int64_t panel);
+  Value transposed(Value value, ElementsAttr elements, ArrayRef<int64_t> order);
 
   RewriterBase &rewriter;
   int64_t lanes;
@@ -98,20 +110,21 @@ private:
 };
 } // namespace
 
-Value ConstantPacker::transposed(Value value, DenseElementsAttr elements,
+Value ConstantPacker::transposed(Value value, ElementsAttr elements,
                                  ArrayRef<int64_t> order) {
   Value &known = done[{value, order.back()}];
   if (known)
     return known;
-  ShapedType type = elements.getType();
+  ShapedType type = elements.getShapedType();
   SmallVector<int64_t> shape;
   for (int64_t i : order)
     shape.push_back(type.getDimSize(i));
   int64_t width = type.getElementTypeBitWidth() / 8;
   auto packedType = RankedTensorType::get(shape, type.getElementType());
   std::vector<char> data =
-      transpose(elements.getRawData(), type.getShape(), order, width);
-  auto packed = DenseElementsAttr::getFromRawBuffer(packedType, data);
+      transpose(bytesOf(elements), type.getShape(), order, width);
+  auto packed =
+      cast<TypedAttr>(elementsOf(packedType, std::move(data), "lnn_packed"));
   rewriter.setInsertionPointAfterValue(value);
   known =
       arith::ConstantOp::create(rewriter, value.getLoc(), packedType, packed);
@@ -165,12 +178,12 @@ unsigned ConstantPacker::transposeOperands(linalg::GenericOp op,
   return packed;
 }
 
-Value ConstantPacker::inPanels(Value value, DenseElementsAttr elements,
+Value ConstantPacker::inPanels(Value value, ElementsAttr elements,
                                int64_t panel) {
   Value &known = panels[{value, panel}];
   if (known)
     return known;
-  ShapedType type = elements.getType();
+  ShapedType type = elements.getShapedType();
   int64_t columns = type.getShape().back(),
           rows = type.getNumElements() / columns,
           width = type.getElementTypeBitWidth() / 8;
@@ -179,11 +192,11 @@ Value ConstantPacker::inPanels(Value value, DenseElementsAttr elements,
   shape.push_back(panel);
   auto packedType = RankedTensorType::get(shape, type.getElementType());
   std::vector<char> data =
-      cutIntoPanels(elements.getRawData(), rows, columns, panel, width);
+      cutIntoPanels(bytesOf(elements), rows, columns, panel, width);
   rewriter.setInsertionPointAfterValue(value);
   known = arith::ConstantOp::create(
       rewriter, value.getLoc(), packedType,
-      DenseElementsAttr::getFromRawBuffer(packedType, data));
+      cast<TypedAttr>(elementsOf(packedType, std::move(data), "lnn_packed")));
   return known;
 }
 
@@ -201,12 +214,12 @@ unsigned ConstantPacker::makePanels(linalg::GenericOp op,
   for (unsigned number : constants) {
     OpOperand &operand = op->getOpOperand(number);
     AffineMap map = maps[number];
-    DenseElementsAttr elements = packable(operand.get());
+    ElementsAttr elements = packable(operand.get());
     bool reduced = llvm::any_of(
         plan.reductions, [&](unsigned r) { return map.isFunctionOfDim(r); });
     AffineExpr lane = rewriter.getAffineDimExpr(dim);
     if (!reduced || map.getResults().back() != lane ||
-        elements.getType().getShape().back() <= panel)
+        elements.getShapedType().getShape().back() <= panel)
       continue;
     SmallVector<AffineExpr> results{lane.floorDiv(panel)};
     llvm::append_range(results, map.getResults().drop_back());

@@ -12,10 +12,10 @@
 #include "mlir/Support/Timing.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SHA256.h"
 #include <mutex>
 
 using namespace mlir;
@@ -83,14 +83,16 @@ std::optional<OutputKind> outputKind(StringRef name) {
 /// nothing of it can be trusted then.
 class Compilation {
 public:
-  Compilation(StringRef bytes, const CompileOptions &options)
-      : bytes(bytes), options(options) {}
+  Compilation(StringRef bytes, const CompileOptions &options,
+              std::unique_ptr<llvm::MemoryBuffer> file)
+      : bytes(bytes), options(options), file(std::move(file)) {}
   void run();
   CompileResult result;
 
 private:
   StringRef bytes;
   const CompileOptions &options;
+  std::unique_ptr<llvm::MemoryBuffer> file; ///< that holds the bytes, or null
 
   void fail(ErrorKind kind, const Twine &message) {
     result.error = kind;
@@ -105,28 +107,28 @@ private:
   OwningOpRef<ModuleOp> read(MLIRContext &context);
   LogicalResult pairStates(ModuleOp module);
   bool request(ModuleOp module);
-  void emit(ModuleOp module, const Target &target,
-            const TargetOptions &targetOptions, OutputKind kind);
+  LogicalResult lower(ModuleOp module, const Target &target,
+                      const TargetOptions &targetOptions);
   std::string hash() const;
 };
 
 /// Of all that decides what the artifact is.
 std::string Compilation::hash() const {
-  llvm::SHA256 sha;
-  sha.update(bytes);
+  llvm::BLAKE3 hasher;
+  hasher.update(bytes);
   for (const std::string *part :
        {&options.target, &options.cpu, &options.features, &options.name})
-    sha.update("\n" + *part);
+    hasher.update("\n" + *part);
   for (const auto &[input, output] : options.states)
-    sha.update("\n" + input + ":" + output);
-  sha.update(options.reroll ? "\nreroll" : "\n");
-  sha.update(options.raise ? "\nraise" : "\n");
-  sha.update(options.foldFeedback ? "\nfold-feedback" : "\n");
+    hasher.update("\n" + input + ":" + output);
+  hasher.update(options.reroll ? "\nreroll" : "\n");
+  hasher.update(options.raise ? "\nraise" : "\n");
+  hasher.update(options.foldFeedback ? "\nfold-feedback" : "\n");
   for (const std::string &size : options.dynamic)
-    sha.update("\n" + size);
-  sha.update(options.streaming ? "\nstreaming" : "\n");
-  sha.update("\n" LNN_VERSION);
-  return llvm::toHex(sha.final(), /*LowerCase=*/true);
+    hasher.update("\n" + size);
+  hasher.update(options.streaming ? "\nstreaming" : "\n");
+  hasher.update("\n" LNN_VERSION);
+  return llvm::toHex(hasher.final(), /*LowerCase=*/true);
 }
 
 /// Says on the arguments of a module read as text which states the caller
@@ -228,17 +230,13 @@ bool Compilation::request(ModuleOp module) {
   return true;
 }
 
-void Compilation::emit(ModuleOp module, const Target &target,
-                       const TargetOptions &targetOptions, OutputKind kind) {
-  if (kind == OutputKind::MLIR) {
-    std::string text;
-    llvm::raw_string_ostream os(text);
-    module.print(os);
-    result.artifact.bytes.assign(text.begin(), text.end());
-    return;
-  }
-  if (failed(target.emit(module, kind, targetOptions, result.artifact.bytes)))
-    failFromDiagnostics(ErrorKind::Compile, "emitting code");
+LogicalResult Compilation::lower(ModuleOp module, const Target &target,
+                                 const TargetOptions &targetOptions) {
+  PassManager pm(module.getContext());
+  (void)applyPassManagerCLOptions(pm);
+  applyDefaultTimingPassManagerCLOptions(pm);
+  target.buildPipeline(pm, targetOptions);
+  return pm.run(module);
 }
 
 void Compilation::run() {
@@ -263,9 +261,11 @@ void Compilation::run() {
 
   DialectRegistry registry;
   registerAllDialects(registry);
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  auto context =
+      std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
   unsigned errors = 0, notSupported = 0;
-  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+  std::optional<ScopedDiagnosticHandler> handler;
+  handler.emplace(context.get(), [&](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
       ++errors;
       notSupported += StringRef(diagnostic.str()).contains("not supported:");
@@ -273,26 +273,37 @@ void Compilation::run() {
     append(result.diagnostics, diagnostic);
     return success();
   });
-  OwningOpRef<ModuleOp> module = read(context);
+  OwningOpRef<ModuleOp> module = read(*context);
   if (!module)
     return;
-  Builder b(&context);
+  Builder b(context.get());
   if (!request(*module))
     return;
   (*module)->setAttr("lnn.hash", b.getStringAttr(hash()));
   (*module)->setAttr(
       "lnn.name",
       b.getStringAttr(options.name.empty() ? "model" : options.name));
-  PassManager pm(&context);
-  (void)applyPassManagerCLOptions(pm);
-  applyDefaultTimingPassManagerCLOptions(pm);
-  target->buildPipeline(pm, targetOptions);
-  if (failed(pm.run(*module)))
+  file.reset();
+  bytes = {};
+  if (failed(lower(*module, *target, targetOptions)))
     return failFromDiagnostics(errors && errors == notSupported
                                    ? ErrorKind::Unsupported
                                    : ErrorKind::Compile,
                                "lowering");
-  emit(*module, *target, targetOptions, *kind);
+  std::vector<char> &out = result.artifact.bytes;
+  if (*kind == OutputKind::MLIR) {
+    std::string text;
+    llvm::raw_string_ostream(text) << *module;
+    out.assign(text.begin(), text.end());
+    return;
+  }
+  llvm::Error error = target->emit(*module, *kind, targetOptions, out, [&] {
+    module = {};
+    handler.reset();
+    context.reset();
+  });
+  if (error)
+    fail(ErrorKind::Compile, llvm::toString(std::move(error)));
 }
 
 #if defined(__has_feature)
@@ -329,8 +340,9 @@ unsigned CrashGuard::users = 0;
 /// Models are untrusted and LLVM aborts where it is at a loss: an abort or a
 /// fault while compiling ends the compilation, not the process. On a thread of
 /// its own, whose stack is large whatever the caller's is.
-CompileResult runGuarded(StringRef bytes, const CompileOptions &options) {
-  auto *compilation = new Compilation(bytes, options);
+CompileResult runGuarded(StringRef bytes, const CompileOptions &options,
+                         std::unique_ptr<llvm::MemoryBuffer> file = nullptr) {
+  auto *compilation = new Compilation(bytes, options, std::move(file));
 #ifdef LNN_NO_CRASH_RECOVERY
   compilation->run();
 #else
@@ -375,7 +387,8 @@ CompileResult compileFile(StringRef path, const CompileOptions &options) {
     if (completed.baseDir.empty())
       completed.baseDir = ".";
   }
-  return compileBuffer((*buffer)->getBuffer(), completed);
+  StringRef bytes = (*buffer)->getBuffer();
+  return runGuarded(bytes, completed, std::move(*buffer));
 }
 
 } // namespace lnn

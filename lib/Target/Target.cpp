@@ -27,23 +27,28 @@ class CpuTargetEntry : public Target {
     buildCpuPipeline(pm, pipeline);
   }
 
-  LogicalResult emit(ModuleOp module, OutputKind kind,
-                     const TargetOptions &options,
-                     std::vector<char> &out) const override {
+  llvm::Error emit(ModuleOp module, OutputKind kind,
+                   const TargetOptions &options, std::vector<char> &out,
+                   llvm::function_ref<void()> release) const override {
+    auto write = [&](EmitKind emitted, llvm::raw_pwrite_stream &os) {
+      return lnn::emit(module, emitted, os, release);
+    };
+    if (kind == OutputKind::SharedObject)
+      return linkSharedObject(
+          [&](llvm::raw_pwrite_stream &os) {
+            return write(EmitKind::Object, os);
+          },
+          options.soname, out);
     SmallVector<char, 0> bytes;
-    EmitKind emitted = kind == OutputKind::LLVM       ? EmitKind::LLVM
-                       : kind == OutputKind::Assembly ? EmitKind::Assembly
-                                                      : EmitKind::Object;
-    if (failed(lnn::emit(module, emitted, bytes)))
-      return failure();
-    if (kind != OutputKind::SharedObject) {
-      out.assign(bytes.begin(), bytes.end());
-      return success();
-    }
-    std::string error;
-    if (!linkSharedObject(bytes, options.soname, out, error))
-      return module.emitError("linking failed: ") << error;
-    return success();
+    llvm::raw_svector_ostream os(bytes);
+    if (llvm::Error error =
+            write(kind == OutputKind::LLVM       ? EmitKind::LLVM
+                  : kind == OutputKind::Assembly ? EmitKind::Assembly
+                                                 : EmitKind::Object,
+                  os))
+      return error;
+    out.assign(bytes.begin(), bytes.end());
+    return llvm::Error::success();
   }
 };
 

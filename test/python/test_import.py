@@ -8,6 +8,7 @@ import lnnc
 import ml_dtypes
 import numpy as np
 import pytest
+from conftest import BUILD, SANITIZED
 
 onnx = pytest.importorskip("onnx")
 H, NH, P = onnx.helper, onnx.numpy_helper, onnx.TensorProto
@@ -327,6 +328,23 @@ def test_unused_initializers_cost_nothing():
     assert np.array_equal(
         run(model([H.make_node("Neg", ["x"], ["y"])], IN, OUT, many), x=X)["y"], -X
     )
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what is freed")
+@pytest.mark.parametrize("transposed", [False, True])
+def test_large_weights_are_not_kept_often(tmp_path, transposed):
+    w = np.random.default_rng(0).standard_normal((5000, 5000), dtype="f4") / 70
+    node = H.make_node("Gemm", ["x", "w"], ["y"], transB=int(transposed))
+    made = model([node], [value("x", [1, 5000])], [value("y", [1, 5000])], [NH.from_array(w, "w")])
+    path, artifact = tmp_path / "large.onnx", tmp_path / "large.so"
+    onnx.save(made, path)
+    lnnc_tool = os.spawnl(os.P_NOWAIT, BUILD / "bin/lnnc", "lnnc", path, "-o", artifact)
+    _, status, usage = os.wait4(lnnc_tool, 0)
+    assert status == 0
+    assert usage.ru_maxrss * 1024 < 3 * path.stat().st_size + 300e6
+    x = np.random.default_rng(1).standard_normal((1, 5000), dtype="f4")
+    want = x.astype("f8") @ (w.T if transposed else w)
+    assert np.abs(lnnc.load(artifact)(x=x)[0] - want).max() < 1e-4
 
 
 def test_an_output_that_is_declared_as_another_type():

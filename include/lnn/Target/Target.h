@@ -9,6 +9,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/Error.h"
 #include <string>
 #include <vector>
 
@@ -38,10 +39,11 @@ public:
   virtual std::string check(const TargetOptions &options) const = 0;
   virtual void buildPipeline(mlir::OpPassManager &pm,
                              const TargetOptions &options) const = 0;
-  /// Emits a module that went through the pipeline. Problems are diagnostics.
-  virtual mlir::LogicalResult emit(mlir::ModuleOp module, OutputKind kind,
-                                   const TargetOptions &options,
-                                   std::vector<char> &out) const = 0;
+  /// Emits a module that went through the pipeline. Calls `release` once
+  /// nothing of the module is needed any more: it may be gone from then on.
+  virtual llvm::Error emit(mlir::ModuleOp module, OutputKind kind,
+                           const TargetOptions &options, std::vector<char> &out,
+                           llvm::function_ref<void()> release) const = 0;
 };
 
 /// The target of that name, or null.

@@ -49,14 +49,14 @@ static bool mayStayUndefined(StringRef name) {
   return known.contains(name);
 }
 
-static LogicalResult checkSymbols(ModuleOp module,
-                                  const llvm::Module &llvmModule) {
+static llvm::Error checkSymbols(const llvm::Module &llvmModule) {
   for (const llvm::Function &function : llvmModule)
     if (function.isDeclaration() && !function.isIntrinsic() &&
         !function.use_empty() && !mayStayUndefined(function.getName()))
-      return module.emitError("the generated code needs a function '")
-             << function.getName() << "' that nothing provides";
-  return success();
+      return llvm::createStringError("the generated code needs a function '" +
+                                     function.getName() +
+                                     "' that nothing provides");
+  return llvm::Error::success();
 }
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
@@ -88,45 +88,46 @@ static void collect(const llvm::DiagnosticInfo *info, void *data) {
   os << '\n';
 }
 
-LogicalResult emit(ModuleOp module, EmitKind kind, SmallVectorImpl<char> &out) {
+llvm::Error emit(ModuleOp module, EmitKind kind, llvm::raw_pwrite_stream &out,
+                 llvm::function_ref<void()> release) {
   llvm::LLVMContext context;
   std::string errors;
   context.setDiagnosticHandlerCallBack(collect, &errors);
   std::unique_ptr<llvm::Module> llvmModule = translateToLLVM(module, context);
   if (!llvmModule)
-    return failure();
+    return llvm::createStringError("there is no LLVM IR of the module");
   auto text = [&](StringRef name) {
     return module->getAttrOfType<StringAttr>(name).getValue().str();
   };
   CpuTarget target{text("lnn.triple"), text("lnn.cpu"), text("lnn.features")};
+  release();
   auto machine = target.createMachine();
   if (!machine)
-    return module.emitError(llvm::toString(machine.takeError()));
+    return machine.takeError();
   llvmModule->setTargetTriple(llvm::Triple(target.triple));
   llvmModule->setDataLayout((*machine)->createDataLayout());
   for (llvm::Function &function : *llvmModule)
     function.addFnAttr(llvm::Attribute::NoUnwind);
   maskHalvesAsIntegers(*llvmModule);
   optimize(*llvmModule, **machine);
-  if (failed(checkSymbols(module, *llvmModule)))
-    return failure();
-  llvm::raw_svector_ostream os(out);
+  if (llvm::Error error = checkSymbols(*llvmModule))
+    return error;
   if (kind == EmitKind::LLVM) {
-    llvmModule->print(os, nullptr);
-    return success();
+    llvmModule->print(out, nullptr);
+    return llvm::Error::success();
   }
   llvm::legacy::PassManager passes;
   passes.add(llvm::createTargetTransformInfoWrapperPass(
       (*machine)->getTargetIRAnalysis()));
   auto type = kind == EmitKind::Object ? llvm::CodeGenFileType::ObjectFile
                                        : llvm::CodeGenFileType::AssemblyFile;
-  if ((*machine)->addPassesToEmitFile(passes, os, nullptr, type))
-    return module.emitError("LLVM cannot emit this kind of file for ")
-           << target.triple;
+  if ((*machine)->addPassesToEmitFile(passes, out, nullptr, type))
+    return llvm::createStringError("LLVM cannot emit this kind of file for " +
+                                   target.triple);
   passes.run(*llvmModule);
   if (!errors.empty())
-    return module.emitError("code generation failed: ") << errors;
-  return success();
+    return llvm::createStringError("code generation failed: " + errors);
+  return llvm::Error::success();
 }
 
 } // namespace lnn

@@ -32,16 +32,22 @@ private:
   llvm::SmallString<128> path;
 };
 
-std::error_code writeFile(llvm::StringRef path, llvm::ArrayRef<char> bytes) {
+llvm::Error
+writeFile(llvm::StringRef path,
+          llvm::function_ref<llvm::Error(llvm::raw_pwrite_stream &)> write) {
   std::error_code code;
   llvm::raw_fd_ostream os(path, code, llvm::sys::fs::OF_None);
+  if (!code) {
+    if (llvm::Error error = write(os))
+      return error;
+    os.close();
+    code = os.error();
+    os.clear_error();
+  }
   if (code)
-    return code;
-  os.write(bytes.data(), bytes.size());
-  os.close();
-  code = os.error();
-  os.clear_error();
-  return code;
+    return llvm::createStringError("cannot write " + path + ": " +
+                                   code.message());
+  return llvm::Error::success();
 }
 
 /// lld keeps its state in globals: one link at a time, and none after one that
@@ -63,19 +69,17 @@ bool runLinker(llvm::ArrayRef<const char *> arguments, std::string &messages) {
 
 } // namespace
 
-bool linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef soname,
-                      std::vector<char> &out, std::string &error) {
+llvm::Error linkSharedObject(
+    llvm::function_ref<llvm::Error(llvm::raw_pwrite_stream &)> writeObject,
+    llvm::StringRef soname, std::vector<char> &out) {
   TemporaryFolder folder;
-  if (std::error_code code = folder.create()) {
-    error = "cannot make a temporary folder: " + code.message();
-    return false;
-  }
+  if (std::error_code code = folder.create())
+    return llvm::createStringError("cannot make a temporary folder: " +
+                                   code.message());
   std::string input = folder.file("model.o"), output = folder.file("model.so"),
-              name = soname.str();
-  if (std::error_code code = writeFile(input, object)) {
-    error = "cannot write " + input + ": " + code.message();
-    return false;
-  }
+              name = soname.str(), messages;
+  if (llvm::Error error = writeFile(input, writeObject))
+    return error;
   const char *arguments[] = {"ld.lld",
                              "-shared",
                              "--threads=1",
@@ -94,16 +98,15 @@ bool linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef soname,
                              "-o",
                              output.c_str(),
                              input.c_str()};
-  if (!runLinker(arguments, error))
-    return false;
+  if (!runLinker(arguments, messages))
+    return llvm::createStringError("linking failed: " + messages);
   auto buffer = llvm::MemoryBuffer::getFile(output, /*IsText=*/false,
                                             /*RequiresNullTerminator=*/false);
-  if (!buffer) {
-    error = "cannot read " + output + ": " + buffer.getError().message();
-    return false;
-  }
+  if (!buffer)
+    return llvm::createStringError("cannot read " + output + ": " +
+                                   buffer.getError().message());
   out.assign((*buffer)->getBufferStart(), (*buffer)->getBufferEnd());
-  return true;
+  return llvm::Error::success();
 }
 
 } // namespace lnn

@@ -20,8 +20,9 @@ void registerCpuTranslations() {
           if (!module)
             return op->emitError("only a builtin.module can be emitted");
           SmallVector<char, 0> out;
-          if (failed(emit(module, kind, out)))
-            return failure();
+          llvm::raw_svector_ostream stream(out);
+          if (llvm::Error error = emit(module, kind, stream, [] {}))
+            return module.emitError(llvm::toString(std::move(error)));
           os.write(out.data(), out.size());
           return success();
         },

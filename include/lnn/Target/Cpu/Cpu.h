@@ -89,14 +89,17 @@ void addDescriptor(mlir::ModuleOp module, llvm::Module &llvmModule,
                    const CpuTarget &target);
 
 enum class EmitKind { LLVM, Assembly, Object };
-/// Optimizes and emits. Problems are diagnostics; failure then.
-mlir::LogicalResult emit(mlir::ModuleOp module, EmitKind kind,
-                         llvm::SmallVectorImpl<char> &out);
+/// Optimizes and emits. `release` is called once nothing of the module is
+/// needed any more: weights are large, and the caller may give theirs back.
+llvm::Error emit(mlir::ModuleOp module, EmitKind kind,
+                 llvm::raw_pwrite_stream &out,
+                 llvm::function_ref<void()> release);
 
-/// Links one relocatable object to a shared object, in this process. `error`
-/// says why it could not.
-bool linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef soname,
-                      std::vector<char> &out, std::string &error);
+/// Links one relocatable object, which `writeObject` writes, to a shared
+/// object, in this process.
+llvm::Error linkSharedObject(
+    llvm::function_ref<llvm::Error(llvm::raw_pwrite_stream &)> writeObject,
+    llvm::StringRef soname, std::vector<char> &out);
 
 /// Registers --emit-object, --emit-llvm and --emit-assembly with
 /// mlir-translate's registry.
