@@ -35,9 +35,10 @@ python = config.python_executable
 if config.sanitizers:
     # The runtime must come before all else; Python leaks at its end, by design.
     preload = f"LD_PRELOAD={config.asan_runtime}:libstdc++.so.6"
-    asan = "detect_container_overflow=0:use_sigaltstack=0"
+    if "ASAN_OPTIONS" not in config.environment:
+        lit_config.fatal("CONTRIBUTING.md says which ASAN_OPTIONS a build with sanitizers needs")
+    asan = config.environment["ASAN_OPTIONS"]
     python = f"env {preload} ASAN_OPTIONS={asan}:detect_leaks=0 {python}"
-    config.environment.setdefault("ASAN_OPTIONS", asan)
 config.substitutions.append(("%python", python))
 config.substitutions.append(("%host_cc", config.host_cc))
 config.substitutions.append(("%zoo", os.path.join(config.test_source_root, "zoo")))

@@ -1,5 +1,5 @@
-// Operations of the lnn dialect on buffers: where a compiled function's memory comes from. They appear behind
-// bufferization only, and are gone once the entry points are lowered.
+// Operations of the lnn dialect for buffers: where a compiled function's memory comes from, and what is written to it
+// first. They are made for bufferization or behind it, and are gone once the entry points are lowered.
 #ifndef LNN_BUFFER_OPS
 #define LNN_BUFFER_OPS
 
@@ -42,6 +42,32 @@ def Lnn_ScratchOp : Lnn_Op<"scratch"> {
   let arguments = (ins Variadic<Index>:$sizes);
   let results = (outs AnyStridedMemRef:$buffer);
   let assemblyFormat = "`(` $sizes `)` attr-dict `:` type($buffer)";
+  let hasVerifier = 1;
+}
+
+def Lnn_StartOp : Lnn_Op<"start", [Pure, AllTypesMatch<["accumulator", "value", "result"]>]> {
+  let summary = "what the accumulator of a reduction begins with";
+  let description = [{
+    In the body of a `linalg.generic`, where an output's accumulator begins with an element of an input instead of what the output
+    holds: `value` in the first iteration of the reductions, `accumulator` in all others. A bias, or what was computed before a loop,
+    is then read where it lies, and not copied into the output first.
+
+    ```mlir
+    %y = linalg.generic {...} ins(%x, %w, %bias : ...) outs(%nothing : tensor<4x8xf32>) {
+    ^bb0(%a: f32, %b: f32, %first: f32, %sum: f32):
+      %before = lnn.start %sum from %first : f32
+      %term = arith.mulf %a, %b : f32
+      %next = arith.addf %before, %term : f32
+      linalg.yield %next : f32
+    } -> tensor<4x8xf32>
+    ```
+
+    Constraints:
+    * (C1) `accumulator` is the block argument of an output of a `linalg.generic`, `value` of an input that does not vary in its reductions.
+  }];
+  let arguments = (ins AnyType:$accumulator, AnyType:$value);
+  let results = (outs AnyType:$result);
+  let assemblyFormat = "$accumulator `from` $value attr-dict `:` type($result)";
   let hasVerifier = 1;
 }
 #endif

@@ -199,14 +199,12 @@ void LoopEmitter::emitBlock(const BlockShape &shape) {
 Value LoopEmitter::initial(OpOperand &output, int64_t row, int64_t vector) {
   if (plan.reductions.empty() && !op.payloadUsesValueFromOperand(&output))
     return {};
-  auto constants = op->getAttrOfType<ArrayAttr>(initialValues);
-  if (!constants)
+  TypedAttr number = initialNumber(op, output);
+  OpOperand *input = initialInput(op, output);
+  if (!number && !input)
     return load(output, row, vector);
-  auto number = dyn_cast<TypedAttr>(
-      constants[output.getOperandNumber() - op.getNumDpsInputs()]);
-  if (!number)
-    return load(output, row, vector);
-  Value value = arith::ConstantOp::create(b, number);
+  Value value = number ? Value(arith::ConstantOp::create(b, number))
+                       : load(*input, row, vector);
   return dependsOnLanes(op.getMatchingIndexingMap(&output)) ? toVector(value)
                                                             : value;
 }

@@ -72,6 +72,40 @@ std::optional<int64_t> addressStep(AffineMap map, ShapedType type, unsigned dim,
   return total;
 }
 
+static Attribute initialOf(linalg::GenericOp op, OpOperand &output) {
+  auto values = op->getAttrOfType<ArrayAttr>(initialValues);
+  return values ? values[output.getOperandNumber() - op.getNumDpsInputs()]
+                : Attribute();
+}
+
+void takeStarts(linalg::GenericOp op, RewriterBase &rewriter) {
+  SmallVector<StartOp> starts(op.getRegion().front().getOps<StartOp>());
+  if (starts.empty())
+    return;
+  SmallVector<Attribute> values(op.getNumDpsInits(), rewriter.getUnitAttr());
+  if (auto known = op->getAttrOfType<ArrayAttr>(initialValues))
+    values.assign(known.begin(), known.end());
+  for (StartOp start : starts) {
+    auto accumulator = cast<BlockArgument>(start.getAccumulator()),
+         value = cast<BlockArgument>(start.getValue());
+    values[accumulator.getArgNumber() - op.getNumDpsInputs()] =
+        rewriter.getDenseI64ArrayAttr(int64_t(value.getArgNumber()));
+    rewriter.replaceOp(start, accumulator);
+  }
+  op->setAttr(initialValues, rewriter.getArrayAttr(values));
+}
+
+OpOperand *initialInput(linalg::GenericOp op, OpOperand &output) {
+  auto position = dyn_cast_or_null<DenseI64ArrayAttr>(initialOf(op, output));
+  return position ? op.getDpsInputOperand(position[0]) : nullptr;
+}
+
+TypedAttr initialNumber(linalg::GenericOp op, OpOperand &output) {
+  return initialInput(op, output)
+             ? TypedAttr()
+             : dyn_cast_or_null<TypedAttr>(initialOf(op, output));
+}
+
 static bool isVectorElement(Type type) {
   return type.isIndex() ||
          (type.isIntOrFloat() && type.getIntOrFloatBitWidth() <= 64 &&

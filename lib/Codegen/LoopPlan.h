@@ -48,9 +48,19 @@ std::optional<unsigned> chooseVectorDim(mlir::linalg::GenericOp op,
                                         int64_t maxLanes,
                                         llvm::ArrayRef<unsigned> free);
 
-/// Where a generic op's accumulators begin with constants instead of what its
-/// outputs hold: an array with a number or a unit attribute for each output.
+/// Where a generic op's accumulators begin with something else than what its
+/// outputs hold. An array with one attribute for each output: a number, unit,
+/// or, where `takeStarts` has been, an array of the one position of an input.
 constexpr llvm::StringLiteral initialValues = "lnn.initial";
+
+/// Turns each lnn.start of the body into such an attribute.
+void takeStarts(mlir::linalg::GenericOp op, mlir::RewriterBase &rewriter);
+/// The input that the accumulators of an output begin with, if any.
+mlir::OpOperand *initialInput(mlir::linalg::GenericOp op,
+                              mlir::OpOperand &output);
+/// The number that they begin with; null where it isn't one.
+mlir::TypedAttr initialNumber(mlir::linalg::GenericOp op,
+                              mlir::OpOperand &output);
 
 /// On a sum over packed synapses: the operands that weigh its terms, an array
 /// of numbers. A vector of terms whose weights are all zero is left out;

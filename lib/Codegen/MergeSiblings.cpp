@@ -4,7 +4,8 @@
 // large elementwise value. As one op with two results they let fusion put that
 // value's computation inside, where it is never stored. Gates that multiply one
 // input by several matrices become one op with several accumulators, which hide
-// each other's latency.
+// each other's latency; not where rows of a batch do, which want the registers
+// and the nearest cache for one matrix.
 //
 //===----------------------------------------------------------------------===//
 #include "Fusion.h"
@@ -47,6 +48,25 @@ static bool sameLoops(linalg::GenericOp first, linalg::GenericOp second,
         (ShapedType::isDynamic(mine[d]) && !map.isFunctionOfDim(d)))
       return false;
   return true;
+}
+
+/// Rows that share a matrix are enough to hide latency from.
+constexpr int64_t manyRows = 8;
+
+/// True where `use` is of rows that are multiplied by a matrix, and they are
+/// many.
+static bool hasManyRows(linalg::GenericOp op, OpOperand &use) {
+  AffineMap map = op.getMatchingIndexingMap(&use);
+  bool everywhere = true;
+  int64_t rows = 1;
+  for (auto [d, extent] : llvm::enumerate(op.getStaticLoopRanges()))
+    if (op.getIteratorTypesArray()[d] == utils::IteratorType::parallel) {
+      if (!map.isFunctionOfDim(d))
+        everywhere = false;
+      else if (!ShapedType::isDynamic(extent))
+        rows = std::min(rows * extent, manyRows);
+    }
+  return !everywhere && rows >= manyRows;
 }
 
 static linalg::GenericOp merge(linalg::GenericOp first,
@@ -105,7 +125,8 @@ static linalg::GenericOp tryMerge(linalg::GenericOp first,
     return {};
   bool related =
       llvm::any_of(second.getDpsInputOperands(), [&](OpOperand *use) {
-        return !isConstant(use->get()) && sameLoops(first, second, *use);
+        return !isConstant(use->get()) && sameLoops(first, second, *use) &&
+               !hasManyRows(second, *use);
       });
   if (!related || failed(moveOperationDependencies(rewriter, second, first)))
     return {};

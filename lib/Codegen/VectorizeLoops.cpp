@@ -104,6 +104,30 @@ static void copyToGeneric(memref::CopyOp copy, RewriterBase &rewriter) {
   rewriter.eraseOp(copy);
 }
 
+/// What one operand of `op` holds, where the other keeps it. The reductions are
+/// loops of size one.
+static linalg::GenericOp copyInto(linalg::GenericOp op, OpOperand &from,
+                                  OpOperand &to, RewriterBase &rewriter) {
+  SmallVector<unsigned> dropped;
+  op.getReductionDims(dropped);
+  SmallVector<AffineExpr> dims;
+  unsigned kept = 0;
+  for (unsigned d = 0; d < op.getNumLoops(); ++d)
+    dims.push_back(llvm::is_contained(dropped, d)
+                       ? rewriter.getAffineConstantExpr(0)
+                       : rewriter.getAffineDimExpr(kept++));
+  SmallVector<AffineMap> maps;
+  for (OpOperand *operand : {&from, &to})
+    maps.push_back(op.getMatchingIndexingMap(operand).replaceDimsAndSymbols(
+        dims, {}, kept, 0));
+  SmallVector<utils::IteratorType> kinds(kept, utils::IteratorType::parallel);
+  return linalg::GenericOp::create(
+      rewriter, op.getLoc(), from.get(), to.get(), maps, kinds,
+      [](OpBuilder &b, Location loc, ValueRange values) {
+        linalg::YieldOp::create(b, loc, values[0]);
+      });
+}
+
 namespace {
 struct LnnVectorizeLoopsPass
     : impl::LnnVectorizeLoopsPassBase<LnnVectorizeLoopsPass> {
@@ -131,20 +155,22 @@ struct LnnVectorizeLoopsPass
   /// Accumulators in memory begin with what is stored there.
   LogicalResult storeInitialValues(linalg::GenericOp op,
                                    RewriterBase &rewriter) {
-    auto constants = op->getAttrOfType<ArrayAttr>(initialValues);
-    if (!constants)
+    if (!op->hasAttr(initialValues))
       return success();
-    op->removeAttr(initialValues);
-    for (auto [output, constant] : llvm::zip(op.getDpsInits(), constants)) {
-      auto number = dyn_cast<TypedAttr>(constant);
-      if (!number)
-        continue;
+    for (OpOperand &output : op.getDpsInitsMutable()) {
       rewriter.setInsertionPoint(op);
-      Value value = arith::ConstantOp::create(rewriter, op.getLoc(), number);
-      auto fill = linalg::FillOp::create(rewriter, op.getLoc(), value, output);
-      if (failed(lower(fill, rewriter)))
+      linalg::LinalgOp start;
+      if (TypedAttr number = initialNumber(op, output))
+        start = linalg::FillOp::create(
+            rewriter, op.getLoc(),
+            Value(arith::ConstantOp::create(rewriter, op.getLoc(), number)),
+            output.get());
+      else if (OpOperand *input = initialInput(op, output))
+        start = copyInto(op, *input, output, rewriter);
+      if (start && failed(lower(start, rewriter)))
         return failure();
     }
+    op->removeAttr(initialValues);
     rewriter.setInsertionPoint(op);
     return success();
   }
@@ -162,6 +188,7 @@ struct LnnVectorizeLoopsPass
         return op.emitError("cannot be lowered to loops");
       generic = *made;
     }
+    takeStarts(generic, rewriter);
     flatten(generic, rewriter);
     contractAccumulations(generic, rewriter);
     rewriter.setInsertionPoint(generic);

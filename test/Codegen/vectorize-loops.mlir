@@ -71,3 +71,25 @@ func.func @reads_by_index(%x: memref<64xf32>, %i: memref<64xi64>, %y: memref<64x
   }
   return
 }
+
+// What an accumulator starts from is loaded once, whatever the output holds.
+// CHECK-LABEL: func.func @start
+// CHECK-SAME: %[[B:[a-z0-9]+]]: memref<8xf32>, %[[Y:[a-z0-9]+]]: memref<2x8xf32>
+// CHECK: %[[FIRST:.*]] = vector.load %[[B]][%c0]
+// CHECK-NOT: vector.load %[[Y]]
+// CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[FIRST]], %{{.*}} = %[[FIRST]])
+// CHECK-NOT: vector.load %[[Y]]
+// CHECK: return
+// SCALAR-LABEL: func.func @start
+func.func @start(%x: memref<2x3xf32>, %w: memref<3x8xf32>, %b: memref<8xf32>, %y: memref<2x8xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, k)>, affine_map<(i, j, k) -> (k, j)>, affine_map<(i, j, k) -> (j)>,
+                                   affine_map<(i, j, k) -> (i, j)>], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w, %b : memref<2x3xf32>, memref<3x8xf32>, memref<8xf32>) outs(%y : memref<2x8xf32>) {
+  ^bb0(%p: f32, %q: f32, %first: f32, %sum: f32):
+    %before = lnn.start %sum from %first : f32
+    %t = arith.mulf %p, %q : f32
+    %n = arith.addf %before, %t : f32
+    linalg.yield %n : f32
+  }
+  return
+}

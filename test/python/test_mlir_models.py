@@ -163,3 +163,45 @@ def test_halves(kind):
     total = (x.astype("f4") + z.astype("f4")).astype(dtype)
     assert np.array_equal(got["out1"], total.astype("f4"))
     assert got["out0"].tobytes() == np.maximum(total, x).tobytes()
+
+
+@pytest.mark.parametrize("rows", ["1", "5", "17", "?"])
+def test_sums_that_start_from_a_bias_or_from_what_a_loop_finds(rows):
+    model = lnnc.compile("""
+      func.func @main(
+          %xs: STEPS, %h0: ROWST, %v: MATRIX, %w: MATRIX, %bias: tensor<9xf32>) -> ROWST {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %c5 = arith.constant 5 : index
+        %n = tensor.dim %h0, %c0 : ROWST
+        %e = tensor.empty(SIZE) : ROWST
+        %y = scf.for %t = %c0 to %c5 step %c1 iter_args(%h = %h0) -> ROWST {
+          %b = linalg.broadcast ins(%bias : tensor<9xf32>)
+            outs(%e : ROWST) dimensions = [0]
+          %p = linalg.matmul ins(%h, %v : ROWST, MATRIX)
+            outs(%b : ROWST) -> ROWST
+          %x = tensor.extract_slice %xs[%t, 0, 0] [1, ROWSIZE, 9] [1, 1, 1] : STEPS to ROWST
+          %q = linalg.matmul ins(%h, %w : ROWST, MATRIX)
+            outs(%x : ROWST) -> ROWST
+          %s = linalg.matmul ins(%p, %w : ROWST, MATRIX)
+            outs(%h : ROWST) -> ROWST
+          %d = arith.addf %q, %s : ROWST
+          scf.yield %d : ROWST
+        }
+        return %y : ROWST
+      }""".replace("ROWSIZE", "%n" if rows == "?" else rows)
+        .replace("SIZE", "%n" if rows == "?" else "")
+        .replace("STEPS", f"tensor<5x{rows}x9xf32>")
+        .replace("ROWST", f"tensor<{rows}x9xf32>")
+        .replace("MATRIX", "tensor<9x9xf32>")
+    )  # fmt: skip
+    n = 7 if rows == "?" else int(rows)
+    rng = np.random.default_rng(n)
+    xs, h0, bias = (rng.uniform(-1, 1, s).astype("f4") for s in [(5, n, 9), (n, 9), (9,)])
+    v, w = rng.uniform(-0.3, 0.3, (2, 9, 9)).astype("f4")
+    h = h0.astype("f8")
+    for x in xs:
+        h = (x + h @ w) + (h + (bias + h @ v) @ w)
+    for _ in range(2):  # nothing of one run is where the next begins
+        y = model(arg0=xs, arg1=h0, arg2=v, arg3=w, arg4=bias)[0]
+        np.testing.assert_allclose(y, h, rtol=2e-5, atol=2e-5)

@@ -44,3 +44,68 @@ func.func @scratch_sizes() {
   %s = lnn.scratch() : memref<?xf32>
   return
 }
+
+// -----
+
+// CHECK-LABEL: func.func @start
+// CHECK: lnn.start %{{.*}} from %{{.*}} : f32
+func.func @start(%x: tensor<4x8xf32>, %b: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
+  %r = linalg.generic {indexing_maps = [affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i)>, affine_map<(i, k) -> (i)>],
+      iterator_types = ["parallel", "reduction"]} ins(%x, %b : tensor<4x8xf32>, tensor<4xf32>) outs(%y : tensor<4xf32>) {
+  ^bb0(%a: f32, %first: f32, %sum: f32):
+    %s = lnn.start %sum from %first : f32
+    %n = arith.addf %s, %a : f32
+    linalg.yield %n : f32
+  } -> tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+
+// -----
+
+func.func @start_no_accumulator(%x: tensor<4x8xf32>, %b: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
+  %r = linalg.generic {indexing_maps = [affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i)>, affine_map<(i, k) -> (i)>],
+      iterator_types = ["parallel", "reduction"]} ins(%x, %b : tensor<4x8xf32>, tensor<4xf32>) outs(%y : tensor<4xf32>) {
+  ^bb0(%a: f32, %first: f32, %sum: f32):
+    // expected-error @+1 {{needs an output's argument of the body to start}}
+    %s = lnn.start %first from %first : f32
+    %n = arith.addf %s, %a : f32
+    linalg.yield %n : f32
+  } -> tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+
+// -----
+
+func.func @start_no_input(%x: tensor<4x8xf32>, %b: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
+  %r = linalg.generic {indexing_maps = [affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i)>, affine_map<(i, k) -> (i)>],
+      iterator_types = ["parallel", "reduction"]} ins(%x, %b : tensor<4x8xf32>, tensor<4xf32>) outs(%y : tensor<4xf32>) {
+  ^bb0(%a: f32, %first: f32, %sum: f32):
+    // expected-error @+1 {{needs an input's argument of the body to start from}}
+    %s = lnn.start %sum from %sum : f32
+    %n = arith.addf %s, %a : f32
+    linalg.yield %n : f32
+  } -> tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+
+// -----
+
+func.func @start_varies(%x: tensor<4x8xf32>, %b: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
+  %r = linalg.generic {indexing_maps = [affine_map<(i, k) -> (i, k)>, affine_map<(i, k) -> (i)>, affine_map<(i, k) -> (i)>],
+      iterator_types = ["parallel", "reduction"]} ins(%x, %b : tensor<4x8xf32>, tensor<4xf32>) outs(%y : tensor<4xf32>) {
+  ^bb0(%a: f32, %first: f32, %sum: f32):
+    // expected-error @+1 {{starts from input 0, which varies in reduction 1}}
+    %s = lnn.start %sum from %a : f32
+    %n = arith.addf %s, %a : f32
+    linalg.yield %n : f32
+  } -> tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+
+// -----
+
+func.func @start_outside(%a: f32, %b: f32) -> f32 {
+  // expected-error @+1 {{must be in the body of a linalg.generic}}
+  %s = lnn.start %a from %b : f32
+  return %s : f32
+}
