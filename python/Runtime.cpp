@@ -207,8 +207,10 @@ public:
   Model(const Model &) = delete;
   Model &operator=(const Model &) = delete;
 
-  py::dict run(const py::object &given) const;
-  py::object call(const py::object &given) const;
+  py::dict run(const py::object &given, const py::object &out) const;
+  py::object call(const py::object &given, const py::object &out) const;
+  /// The caller's array for each output, null where there is none.
+  std::vector<py::object> destinations(const py::object &out) const;
   /// The inputs by name; those of a session's step are all but the states.
   Inputs gather(const py::object &given, bool session) const;
   py::object makeOutputs(std::vector<py::object> arrays) const;
@@ -218,7 +220,8 @@ public:
   py::object outputsType; ///< a class made by lnnc._outputs.make_type
 
 private:
-  std::vector<py::object> execute(const Inputs &given) const;
+  std::vector<py::object> execute(const Inputs &given,
+                                  std::vector<py::object> arrays) const;
   [[noreturn]] void failMissing(const Tensor &tensor,
                                 const py::dict &given) const;
   [[noreturn]] void failUnknown(const py::dict &given, bool session) const;
@@ -296,22 +299,67 @@ Inputs Model::gather(const py::object &given, bool session) const {
   return result;
 }
 
+std::vector<py::object> Model::destinations(const py::object &out) const {
+  std::vector<py::object> arrays(outputs.size());
+  if (out.is_none())
+    return arrays;
+  if (!PyDict_Check(out.ptr()))
+    fail("InputError", "out is a dict of arrays by name; this is a " +
+                           str(py::type::of(out).attr("__name__")));
+  auto dict = py::reinterpret_borrow<py::dict>(out);
+  size_t found = 0;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    PyObject *value =
+        PyDict_GetItemWithError(dict.ptr(), outputs[i].name.ptr());
+    if (!value && PyErr_Occurred())
+      throw py::error_already_set();
+    if (!value)
+      continue;
+    ++found;
+    auto &api = py::detail::npy_api::get();
+    bool isArray = api.PyArray_Check_(value);
+    auto *proxy = isArray ? py::detail::array_proxy(value) : nullptr;
+    if (!isArray ||
+        (proxy->descr != outputs[i].type.ptr() &&
+         !api.PyArray_EquivTypes_(proxy->descr, outputs[i].type.ptr())) ||
+        !(proxy->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_))
+      fail("InputError", "out['" + str(outputs[i].name) +
+                             "'] must be a writeable NumPy array of " +
+                             str(outputs[i].type) + " and shape " +
+                             str(outputs[i].shape()));
+    arrays[i] = py::reinterpret_borrow<py::object>(value);
+  }
+  if (found != size_t(PyDict_GET_SIZE(dict.ptr()))) {
+    std::string known;
+    for (const Tensor &tensor : outputs)
+      known += (known.empty() ? "" : ", ") + str(tensor.name);
+    for (auto [key, value] : dict)
+      if (std::none_of(outputs.begin(), outputs.end(), [&](const Tensor &t) {
+            return py::reinterpret_borrow<py::object>(key).equal(t.name);
+          }))
+        fail("InputError", "out: no output " + str(py::repr(key)) +
+                               "; the outputs are: " + known);
+  }
+  return arrays;
+}
+
 /// Outputs of known size are written where they stay; the runtime allocates the
-/// others, which are copied.
-std::vector<py::object> Model::execute(const Inputs &given) const {
+/// others, which are copied. `arrays` are the caller's, where there are any.
+std::vector<py::object> Model::execute(const Inputs &given,
+                                       std::vector<py::object> arrays) const {
   std::vector<int64_t> dims(outputRanks);
   check(lnn_output_dims(handle, given.tensors.data(), given.tensors.size(),
                         dims.data(), dims.size()));
-  std::vector<py::object> arrays(outputs.size());
   std::vector<lnn_tensor> tensors(outputs.size());
   const int64_t *at = dims.data();
   for (size_t i = 0; i < outputs.size(); at += outputs[i++].info.rank) {
     bool known = true;
     for (int32_t d = 0; d < outputs[i].info.rank; ++d)
       known &= at[d] >= 0;
-    if (!known)
+    if (!known && !arrays[i])
       continue;
-    arrays[i] = newArray(outputs[i], at);
+    if (!arrays[i])
+      arrays[i] = newArray(outputs[i], at);
     tensors[i] = view(outputs[i], arrays[i]);
   }
   lnn_status status;
@@ -352,8 +400,9 @@ py::object Model::makeOutputs(std::vector<py::object> arrays) const {
   return py::reinterpret_steal<py::object>(tuple);
 }
 
-py::dict Model::run(const py::object &given) const {
-  std::vector<py::object> arrays = execute(gather(given, false));
+py::dict Model::run(const py::object &given, const py::object &out) const {
+  std::vector<py::object> arrays =
+      execute(gather(given, false), destinations(out));
   py::dict result;
   for (size_t i = 0; i < arrays.size(); ++i)
     if (PyDict_SetItem(result.ptr(), outputs[i].name.ptr(), arrays[i].ptr()))
@@ -361,8 +410,8 @@ py::dict Model::run(const py::object &given) const {
   return result;
 }
 
-py::object Model::call(const py::object &given) const {
-  return makeOutputs(execute(gather(given, false)));
+py::object Model::call(const py::object &given, const py::object &out) const {
+  return makeOutputs(execute(gather(given, false), destinations(out)));
 }
 
 //===----------------------------------------------------------------------===//
@@ -380,7 +429,7 @@ public:
   make(std::shared_ptr<Model> model,
        const std::vector<std::pair<std::string, int64_t>> &sizes);
 
-  py::object step(const py::object &given);
+  py::object step(const py::object &given, const py::object &out);
   py::dict getState();
   void setState(const py::dict &values);
   void reset(const std::optional<std::vector<int64_t>> &lanes);
@@ -401,6 +450,7 @@ private:
     std::atomic<bool> &busy;
   };
   py::object stateArray(const Tensor &tensor) const;
+  void checkState(const Tensor &tensor, const py::object &array) const;
 
   std::shared_ptr<Model> model;
   lnn_session *handle;
@@ -425,15 +475,38 @@ py::object Session::stateArray(const Tensor &tensor) const {
   return copyOf(tensor, own);
 }
 
-py::object Session::step(const py::object &given) {
+/// Refuses an array that a state does not fit into.
+void Session::checkState(const Tensor &tensor, const py::object &array) const {
+  lnn_tensor own = {};
+  check(lnn_session_get_state(handle, tensor.info.name, &own));
+  auto *proxy = py::detail::array_proxy(array.ptr());
+  if (proxy->nd != own.rank ||
+      !std::equal(own.dims, own.dims + own.rank, proxy->dimensions))
+    fail("InputError", "out['" + str(model->outputs[tensor.info.pair].name) +
+                           "'] has shape " + str(array.attr("shape")) +
+                           ", which is not the state's");
+}
+
+py::object Session::step(const py::object &given, const py::object &out) {
   Inputs inputs = model->gather(given, true);
+  std::vector<py::object> arrays = model->destinations(out);
   Use use(*this);
   std::vector<bool> isState(model->outputs.size());
   for (const Tensor &tensor : model->inputs)
-    if (tensor.isState())
+    if (tensor.isState()) {
       isState[tensor.info.pair] = true;
+      if (arrays[tensor.info.pair])
+        checkState(tensor, arrays[tensor.info.pair]);
+    }
   std::vector<lnn_tensor> results(
       std::count(isState.begin(), isState.end(), false));
+  size_t next = 0;
+  for (size_t i = 0; i < arrays.size(); ++i)
+    if (!isState[i]) {
+      if (arrays[i])
+        results[next] = view(model->outputs[i], arrays[i]);
+      ++next;
+    }
   lnn_status status;
   {
     py::gil_scoped_release release;
@@ -442,14 +515,22 @@ py::object Session::step(const py::object &given) {
                          results.data(), results.size());
   }
   check(status);
-  std::vector<py::object> arrays(model->outputs.size());
-  size_t next = 0;
+  next = 0;
   for (size_t i = 0; i < arrays.size(); ++i)
-    if (!isState[i])
-      arrays[i] = copyOf(model->outputs[i], results[next++]);
+    if (!isState[i]) {
+      if (!arrays[i])
+        arrays[i] = copyOf(model->outputs[i], results[next]);
+      ++next;
+    }
   for (const Tensor &tensor : model->inputs)
-    if (tensor.isState())
-      arrays[tensor.info.pair] = stateArray(tensor);
+    if (tensor.isState()) {
+      py::object &array = arrays[tensor.info.pair];
+      py::object now = stateArray(tensor);
+      if (!array)
+        array = now;
+      else
+        array.attr("__setitem__")(py::ellipsis(), now);
+    }
   return model->makeOutputs(std::move(arrays));
 }
 

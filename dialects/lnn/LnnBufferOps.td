@@ -4,6 +4,7 @@
 #define LNN_BUFFER_OPS
 
 include "lnn/LnnDialect.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
 
 def Lnn_OutputOp : Lnn_Op<"output"> {
   let summary = "the caller's buffer of one result";

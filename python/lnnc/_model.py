@@ -58,6 +58,9 @@ class Model:
         Args:
             inputs: an array per input, of its shape and dtype; any strides. Dtypes are not
                 converted.
+            out: a dict of arrays by output name, to write results into instead of new arrays: of
+                the output's shape and dtype, any strides; they are what is returned then. (A model
+                that has an input called `out` takes such a dict in `run` only.)
 
         Returns:
             The outputs, by name (`out["y"]`), by position (`out[0]`) and unpacked (`y, hn = out`).
@@ -66,16 +69,24 @@ class Model:
             InputError: an input is missing, unknown, or of the wrong shape or dtype, or a check of
                 the model failed.
         """
-        return self._call(inputs)
+        return self._call(inputs, self._take_out(inputs))
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(
+        self, inputs: Mapping[str, np.ndarray], out: dict[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
         """Runs the model once: arrays by name in, a dict of arrays by name out, in the model's
-        order.
+        order. `out` as in `__call__`.
 
         Raises:
             InputError: as `__call__` does.
         """
-        return self._handle.run(inputs)
+        return self._handle.run(inputs, out)
+
+    def _take_out(self, inputs: dict[str, Any]) -> Any:
+        """Takes `out` out of the arguments of a call, where no input is called so."""
+        if "out" not in inputs or any(info.name == "out" for info in self._inputs):
+            return None
+        return inputs.pop("out")
 
     def session(
         self,
@@ -201,6 +212,7 @@ class Session:
 
         Args:
             inputs: an array per input that is not a state.
+            out: arrays to write results into, as in `Model.__call__`.
 
         Returns:
             All outputs, the new states among them. If it raises, the states are as before the call.
@@ -208,7 +220,7 @@ class Session:
         Raises:
             InputError: as `Model.__call__` does, or the inputs do not fit the session's batch.
         """
-        return self._step(inputs)
+        return self._step(inputs, self._model._take_out(inputs))
 
     @property
     def state(self) -> dict[str, np.ndarray]:

@@ -236,3 +236,54 @@ def test_a_session_keeps_its_model_alive():
     session = lnnc.compile(make_leaky()).session(batch=1)
     assert np.array_equal(session.step(x=np.ones((1, 3), "f4"))["y"], np.full((1, 3), 2, "f4"))
     assert "h[1, 3]" in repr(session)
+
+
+def test_results_in_the_callers_arrays(leaky):
+    x, h = np.full((2, 3), 2, "f4"), np.full((2, 3), 4, "f4")
+    wide = np.zeros((2, 6), "f4")
+    y, hn = wide[:, ::2], np.zeros((2, 3), "f4")  # one of them strided
+    out = leaky(x=x, h=h, out={"y": y})
+    assert out["y"] is y and np.array_equal(y, np.full((2, 3), 8)) and not wide[:, 1::2].any()
+    assert np.array_equal(out["h_next"], np.full((2, 3), 4))
+    got = leaky.run({"x": x, "h": h}, out={"h_next": hn})
+    assert got["h_next"] is hn and np.array_equal(hn, np.full((2, 3), 4))
+    leaky.run({"x": x, "h": h}, out={"h_next": h})  # over an input
+    assert np.array_equal(h, np.full((2, 3), 4))
+
+    session = leaky.session(batch=2)
+    for want in (2, 3, 3.5):
+        out = session.step(x=x, out={"y": y, "h_next": hn})
+        assert out["y"] is y and out["h_next"] is hn
+        assert np.array_equal(hn, np.full((2, 3), want)) and np.array_equal(y, 2 * hn)
+    assert session.state["h"] is not hn
+
+
+def test_arrays_that_no_result_fits_into(leaky):
+    x, h = np.ones((2, 3), "f4"), np.zeros((2, 3), "f4")
+    frozen = np.zeros((2, 3), "f4")
+    frozen.flags.writeable = False
+    bad = [
+        ({"z": x}, "no output 'z'; the outputs are: y, h_next"),
+        ({"y": np.zeros((2, 3))}, "writeable NumPy array of float32"),
+        ({"y": [[0.0] * 3] * 2}, "writeable NumPy array of float32"),
+        ({"y": frozen}, "writeable NumPy array of float32"),
+        ({"y": np.zeros((3, 3), "f4")}, "y"),
+        ({"h_next": np.zeros((3, 3), "f4")}, "h_next"),
+        (x, "dict of arrays by name"),
+    ]
+    session = leaky.session(batch=2)
+    for out, words in bad:
+        with pytest.raises(lnnc.InputError, match=words):
+            leaky(x=x, h=h, out=out)
+        with pytest.raises(lnnc.InputError, match=words):
+            session.step(x=x, out=out)
+        assert not session.state["h"].any()  # a step that fails has not been
+
+
+def test_an_input_that_is_called_out():
+    nodes = [("Add", ["out", "out"], ["y"], {})]
+    model = lnnc.compile(make_onnx(nodes, {"out": ("f4", [2])}, {"y": ("f4", [2])}))
+    given = np.ones(2, "f4")
+    assert np.array_equal(model(out=given)["y"], 2 * given)
+    y = np.zeros(2, "f4")
+    assert model.run({"out": given}, out={"y": y})["y"] is y and np.array_equal(y, 2 * given)
