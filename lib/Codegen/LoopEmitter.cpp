@@ -226,7 +226,9 @@ SmallVector<Value> LoopEmitter::emitReductions(unsigned level,
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   ivs[dim] = loop.getInductionVar();
-  loadOperandsAt(level);
+  // In the innermost loop each is loaded where it is wanted.
+  if (level + 1 < plan.reductions.size())
+    loadOperandsAt(level);
   SmallVector<Value> carried(loop.getRegionIterArgs());
   SmallVector<Value> results = emitReductions(level + 1, carried);
   scf::YieldOp::create(b, results);
@@ -342,14 +344,25 @@ Value LoopEmitter::emitTableLoad(memref::LoadOp load, int table,
 SmallVector<Value> LoopEmitter::emitPoints(ArrayRef<Value> accumulators) {
   int64_t points = block.rows * block.vectors;
   SmallVector<Value> results(accumulators.size());
-  for (int64_t point = 0; point < points; ++point) {
+  auto emit = [&](int64_t row, int64_t vector) {
+    int64_t point = row * block.vectors + vector;
     SmallVector<Value> mine;
     for (unsigned output = 0; output < op.getNumDpsInits(); ++output)
       mine.push_back(accumulators[output * points + point]);
-    SmallVector<Value> values =
-        emitPoint(point / block.vectors, point % block.vectors, mine);
+    SmallVector<Value> values = emitPoint(row, vector, mine);
     for (unsigned output = 0; output < op.getNumDpsInits(); ++output)
       results[output * points + point] = values[output];
+  };
+  // What a block shares by rows or by vectors is in registers meanwhile: the
+  // fewer of them.
+  if (block.rows < block.vectors * op.getNumDpsInits()) {
+    for (int64_t vector = 0; vector < block.vectors; ++vector)
+      for (int64_t row = 0; row < block.rows; ++row)
+        emit(row, vector);
+  } else {
+    for (int64_t row = 0; row < block.rows; ++row)
+      for (int64_t vector = 0; vector < block.vectors; ++vector)
+        emit(row, vector);
   }
   return results;
 }
