@@ -20,7 +20,7 @@ MODELS = [
 ]
 SCALAR_MATH = re.compile(r"\bv?f?n?(m?add|m?sub|mul|div|sqrt|max|min)\w*s[sd]\b")
 STACK = r"(-?\d*\(%rsp\))"
-STORE = re.compile(rf"v?mov[au]p[sd]\s+%[xyz]mm\d+, {STACK}")
+STORE = re.compile(rf"v?mov(?:[au]p[sd]|dq[au]\d*)\s+%[xyz]mm\d+, {STACK}")
 
 
 def innermost_loops(assembly):
