@@ -109,6 +109,11 @@ private:
   bool request(ModuleOp module);
   LogicalResult lower(ModuleOp module, const Target &target,
                       const TargetOptions &targetOptions);
+  using Emit = std::function<llvm::Error(size_t version, OutputKind,
+                                         llvm::raw_pwrite_stream &)>;
+  llvm::Error write(const Target &target, const TargetOptions &targetOptions,
+                    ArrayRef<OwningOpRef<ModuleOp>> lowered, OutputKind kind,
+                    const Emit &emit);
   std::string hash() const;
 };
 
@@ -239,6 +244,29 @@ LogicalResult Compilation::lower(ModuleOp module, const Target &target,
   return pm.run(module);
 }
 
+llvm::Error Compilation::write(const Target &target,
+                               const TargetOptions &targetOptions,
+                               ArrayRef<OwningOpRef<ModuleOp>> lowered,
+                               OutputKind kind, const Emit &emit) {
+  std::vector<char> &out = result.artifact.bytes;
+  if (kind == OutputKind::SharedObject) {
+    SmallVector<ObjectWriter> objects;
+    for (size_t i = 0; i < lowered.size(); ++i)
+      objects.push_back([&emit, i](llvm::raw_pwrite_stream &os) {
+        return emit(i, OutputKind::Object, os);
+      });
+    return target.link(objects, targetOptions, out);
+  }
+  SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream os(bytes);
+  if (kind == OutputKind::MLIR)
+    os << *lowered[0].get();
+  else if (llvm::Error error = emit(0, kind, os))
+    return error;
+  out.assign(bytes.begin(), bytes.end());
+  return llvm::Error::success();
+}
+
 void Compilation::run() {
   const Target *target = lookupTarget(options.target);
   if (!target)
@@ -249,15 +277,18 @@ void Compilation::run() {
   if (!kind)
     return fail(ErrorKind::Input, "cannot emit '" + options.emit +
                                       "'; there is: so, obj, llvm, asm, mlir");
-  TargetOptions targetOptions{options.cpu,
-                              options.features,
-                              (options.name.empty() ? "model" : options.name) +
-                                  ".so",
-                              options.reroll,
-                              options.raise,
-                              options.foldFeedback};
-  if (std::string error = target->check(targetOptions); !error.empty())
-    return fail(ErrorKind::Input, error);
+  SmallVector<TargetOptions> versions;
+  for (StringRef cpu : llvm::split(options.cpu, ','))
+    versions.push_back({cpu.str(), options.features,
+                        (options.name.empty() ? "model" : options.name) + ".so",
+                        options.reroll, options.raise, options.foldFeedback});
+  for (const TargetOptions &version : versions)
+    if (std::string error = target->check(version); !error.empty())
+      return fail(ErrorKind::Input, error);
+  if (versions.size() > 1 && *kind != OutputKind::SharedObject)
+    return fail(ErrorKind::Input, "several processors (" + options.cpu +
+                                      ") go into a shared object only, not '" +
+                                      options.emit + "'");
 
   DialectRegistry registry;
   registerAllDialects(registry);
@@ -285,24 +316,30 @@ void Compilation::run() {
       b.getStringAttr(options.name.empty() ? "model" : options.name));
   file.reset();
   bytes = {};
-  if (failed(lower(*module, *target, targetOptions)))
-    return failFromDiagnostics(errors && errors == notSupported
-                                   ? ErrorKind::Unsupported
-                                   : ErrorKind::Compile,
-                               "lowering");
-  std::vector<char> &out = result.artifact.bytes;
-  if (*kind == OutputKind::MLIR) {
-    std::string text;
-    llvm::raw_string_ostream(text) << *module;
-    out.assign(text.begin(), text.end());
-    return;
+  SmallVector<OwningOpRef<ModuleOp>> lowered;
+  for (auto [i, version] : llvm::enumerate(versions)) {
+    bool last = i + 1 == versions.size();
+    lowered.push_back(last ? std::move(module)
+                           : OwningOpRef<ModuleOp>(module->clone()));
+    if (i > 0)
+      (*lowered.back())->setAttr("lnn.version", b.getI64IntegerAttr(i));
+    if (failed(lower(*lowered.back(), *target, version)))
+      return failFromDiagnostics(errors && errors == notSupported
+                                     ? ErrorKind::Unsupported
+                                     : ErrorKind::Compile,
+                                 "lowering");
   }
-  llvm::Error error = target->emit(*module, *kind, targetOptions, out, [&] {
-    module = {};
-    handler.reset();
-    context.reset();
-  });
-  if (error)
+  size_t left = lowered.size();
+  auto emit = [&](size_t i, OutputKind what, llvm::raw_pwrite_stream &os) {
+    return target->emit(*lowered[i], what, os, [&, i] {
+      lowered[i] = {};
+      if (--left)
+        return;
+      handler.reset();
+      context.reset();
+    });
+  };
+  if (llvm::Error error = write(*target, versions[0], lowered, *kind, emit))
     fail(ErrorKind::Compile, llvm::toString(std::move(error)));
 }
 

@@ -6,6 +6,7 @@
 #include "Error.h"
 #include "Shape.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -134,6 +135,7 @@ lnn_model *lnn_model::load(const void *bytes, size_t size,
   };
   std::unique_ptr<lnn_model, Release> model(new lnn_model);
   model->open(bytes, size, name);
+  model->chooseVersion(name);
   model->checkDescriptor(name);
   model->describe();
   return model.release();
@@ -168,17 +170,11 @@ void lnn_model::open(const void *bytes, size_t size, const std::string &name) {
     fail(LNN_ERR_LOAD,
          "cannot load " + name + ": the dynamic loader refused it: " + text);
   }
-  auto function = reinterpret_cast<lnn_model_descriptor_fn>(
-      ::dlsym(library, LNN_ABI_SYMBOL));
-  if (!function)
-    fail(LNN_ERR_LOAD, "cannot load " + name +
-                           ": it is a shared object but no lnn model: it does "
-                           "not export " LNN_ABI_SYMBOL);
-  abi = function();
 }
 
-void lnn_model::checkDescriptor(const std::string &name) const {
-  std::string prefix = "cannot load " + name + ": ";
+/// Fails where no descriptor is there, or where what may be read of one isn't
+/// known.
+static void checkHeader(const lnn_abi_model *abi, const std::string &prefix) {
   if (!abi || abi->magic != LNN_ABI_MAGIC)
     fail(LNN_ERR_LOAD,
          prefix + "its descriptor is damaged (wrong magic number)");
@@ -198,11 +194,47 @@ void lnn_model::checkDescriptor(const std::string &name) const {
     if (!text)
       fail(LNN_ERR_LOAD,
            prefix + "its descriptor is damaged (a name is missing)");
-  if (std::string missing = missingCpuFeatures(abi->features); !missing.empty())
-    fail(LNN_ERR_CPU, prefix + "it was compiled for " + abi->cpu +
-                          " and needs " + missing +
+}
+
+/// Of the versions of the model, takes the one that needs the most features of
+/// those that this processor has.
+void lnn_model::chooseVersion(const std::string &name) {
+  std::string prefix = "cannot load " + name + ": ", refused;
+  std::ptrdiff_t most = -1;
+  for (int i = 0;; ++i) {
+    std::string symbol = LNN_ABI_SYMBOL;
+    if (i > 0)
+      symbol += "_" + std::to_string(i);
+    auto function = reinterpret_cast<lnn_model_descriptor_fn>(
+        ::dlsym(library, symbol.c_str()));
+    if (!function && i > 0)
+      break;
+    if (!function)
+      fail(LNN_ERR_LOAD, prefix + "it is a shared object but no lnn model: it "
+                                  "does not export " LNN_ABI_SYMBOL);
+    const lnn_abi_model *version = function();
+    checkHeader(version, prefix);
+    std::string_view features = version->features;
+    if (std::string missing = missingCpuFeatures(features); !missing.empty()) {
+      refused += (refused.empty() ? "it was compiled for " : ", and for ") +
+                 std::string(version->cpu) + " and needs " + missing;
+      continue;
+    }
+    std::ptrdiff_t count =
+        features.empty()
+            ? 0
+            : 1 + std::count(features.begin(), features.end(), ',');
+    if (count > most)
+      most = count, abi = version;
+  }
+  if (!abi)
+    fail(LNN_ERR_CPU, prefix + refused +
                           ", which this CPU lacks; compile the model on this "
                           "machine or for a lesser CPU");
+}
+
+void lnn_model::checkDescriptor(const std::string &name) const {
+  std::string prefix = "cannot load " + name + ": ";
   if (!abi->sizes || !abi->run || !areTexts(abi->symbols, abi->n_symbols) ||
       !areTexts(abi->messages, abi->n_messages) ||
       !areTensors(*abi, abi->inputs, abi->n_inputs) ||

@@ -38,6 +38,7 @@ private:
   lnn_model(const lnn_model &) = delete;
   lnn_model &operator=(const lnn_model &) = delete;
   void open(const void *bytes, size_t size, const std::string &name);
+  void chooseVersion(const std::string &name);
   void checkDescriptor(const std::string &name) const;
   void describe();
   void describe(const lnn_abi_tensor *tensors, int32_t count,

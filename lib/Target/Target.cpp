@@ -28,27 +28,18 @@ class CpuTargetEntry : public Target {
   }
 
   llvm::Error emit(ModuleOp module, OutputKind kind,
-                   const TargetOptions &options, std::vector<char> &out,
+                   llvm::raw_pwrite_stream &out,
                    llvm::function_ref<void()> release) const override {
-    auto write = [&](EmitKind emitted, llvm::raw_pwrite_stream &os) {
-      return lnn::emit(module, emitted, os, release);
-    };
-    if (kind == OutputKind::SharedObject)
-      return linkSharedObject(
-          [&](llvm::raw_pwrite_stream &os) {
-            return write(EmitKind::Object, os);
-          },
-          options.soname, out);
-    SmallVector<char, 0> bytes;
-    llvm::raw_svector_ostream os(bytes);
-    if (llvm::Error error =
-            write(kind == OutputKind::LLVM       ? EmitKind::LLVM
-                  : kind == OutputKind::Assembly ? EmitKind::Assembly
-                                                 : EmitKind::Object,
-                  os))
-      return error;
-    out.assign(bytes.begin(), bytes.end());
-    return llvm::Error::success();
+    EmitKind emitted = kind == OutputKind::LLVM       ? EmitKind::LLVM
+                       : kind == OutputKind::Assembly ? EmitKind::Assembly
+                                                      : EmitKind::Object;
+    return lnn::emit(module, emitted, out, release);
+  }
+
+  llvm::Error link(llvm::ArrayRef<ObjectWriter> objects,
+                   const TargetOptions &options,
+                   std::vector<char> &out) const override {
+    return linkSharedObject(objects, options.soname, out);
   }
 };
 

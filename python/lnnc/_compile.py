@@ -37,7 +37,8 @@ def compile(
         states: pairs of a state input and the output that replaces it, where their names do not say
             it.
         name: the model's name; by default the file's, without its suffix.
-        cpu: the processor, as LLVM names it; by default this machine's. `x86-64-v3` runs on most.
+        cpu: the processor, as LLVM names it; by default this machine's. `x86-64-v3` runs on most;
+            `"x86-64-v3,x86-64-v4"` is a version for each, the best of which is chosen at load.
         features: CPU features to add or leave out, as LLVM writes them: `"+avx2,-avx512f"` or a
             list of such.
         base_dir: the folder of external tensor data, for models that are not read from a file.

@@ -192,3 +192,27 @@ def test_an_artifact_for_a_processor_with_more_features(leaky, tmp_path):
     with pytest.raises(lnnc.LoadError, match="avx512.*lacks"):
         lnnc.load(tmp_path / "m.so")
     compiles(leaky)
+
+
+def test_versions_for_several_processors(leaky, tmp_path):
+    """The best that runs here is taken, in whichever order they are named."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(make_leaky().SerializeToString())
+    wide = "avx512f" in pathlib.Path("/proc/cpuinfo").read_text().split()
+    best = "x86-64-v4" if wide else "x86-64-v3"
+    x, h = np.ones((2, 3), "f4"), np.full((2, 3), 2, "f4")
+    for cpu in ("x86-64-v3,x86-64-v4", "x86-64-v4,x86-64-v2,x86-64-v3"):
+        model = lnnc.compile(path, cpu=cpu)
+        assert model.cpu == best
+        assert np.array_equal(model(x=x, h=h)["y"], np.full((2, 3), 4, "f4"))
+    if not wide:
+        with pytest.raises(lnnc.LoadError, match="x86-64-v4 and needs .*, and for .*lacks"):
+            lnnc.compile(path, cpu="x86-64-v4,sapphirerapids")
+    with pytest.raises(lnnc.InputError, match="toaster"):
+        lnnc.compile(path, cpu="x86-64-v3,toaster")
+    tool = BUILD / "bin" / "lnnc"
+    done = subprocess.run(
+        [tool, path, "--mcpu=x86-64-v3,x86-64-v4", "--emit=asm"], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "a shared object only" in done.stderr
+    compiles(leaky)

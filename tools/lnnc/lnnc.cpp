@@ -44,8 +44,11 @@ struct Options {
       cl::value_desc("filename"), cl::cat(category)};
   cl::opt<std::string> target{"target", cl::desc("What to compile for (cpu)"),
                               cl::init("cpu"), cl::cat(category)};
-  cl::opt<std::string> cpu{"mcpu", cl::desc("The processor, as -mcpu of llc"),
-                           cl::init("native"), cl::cat(category)};
+  cl::opt<std::string> cpu{
+      "mcpu",
+      cl::desc("The processor, as -mcpu of llc; several, separated by commas, "
+               "of which the one that fits is chosen at load"),
+      cl::init("native"), cl::cat(category)};
   cl::opt<std::string> features{
       "mattr", cl::desc("Its features, as -mattr of llc (+avx2,-fma,...)"),
       cl::cat(category)};

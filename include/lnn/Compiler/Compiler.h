@@ -30,11 +30,13 @@ enum class ErrorKind { None, Compile, Unsupported, Input };
 
 struct CompileOptions {
   std::string target = "cpu";
-  std::string cpu = "native"; ///< as -mcpu of llc; "native" is this machine's
-  std::string features;       ///< as -mattr of llc
-  std::string name;           ///< the model's; the file's stem if empty
-  std::string baseDir; ///< folder of external tensor data, for models not read
-                       ///< from a file
+  /// As -mcpu of llc; "native" is this machine's. Several, separated by commas:
+  /// a version for each, of which the one that runs is chosen at load.
+  std::string cpu = "native";
+  std::string features; ///< as -mattr of llc
+  std::string name;     ///< the model's; the file's stem if empty
+  std::string baseDir;  ///< folder of external tensor data, for models not read
+                        ///< from a file
   std::vector<std::pair<std::string, std::string>>
       states;         ///< input -> output pairs that names don't say
   bool reroll = true; ///< turn what an exporter unrolled (time, solver steps)

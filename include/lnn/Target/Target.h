@@ -10,6 +10,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ struct TargetOptions {
   bool foldFeedback = true; ///< constant feedback goes into recurrent matrices
 };
 
+/// Writes one relocatable object.
+using ObjectWriter = std::function<llvm::Error(llvm::raw_pwrite_stream &)>;
+
 class Target {
 public:
   virtual ~Target() = default;
@@ -39,11 +43,17 @@ public:
   virtual std::string check(const TargetOptions &options) const = 0;
   virtual void buildPipeline(mlir::OpPassManager &pm,
                              const TargetOptions &options) const = 0;
-  /// Emits a module that went through the pipeline. Calls `release` once
-  /// nothing of the module is needed any more: it may be gone from then on.
+  /// Emits a module that went through the pipeline, as anything but a shared
+  /// object. Calls `release` once nothing of the module is needed any more: it
+  /// may be gone from then on.
   virtual llvm::Error emit(mlir::ModuleOp module, OutputKind kind,
-                           const TargetOptions &options, std::vector<char> &out,
+                           llvm::raw_pwrite_stream &out,
                            llvm::function_ref<void()> release) const = 0;
+  /// Links objects to a shared object: one for each processor that it may find
+  /// itself on.
+  virtual llvm::Error link(llvm::ArrayRef<ObjectWriter> objects,
+                           const TargetOptions &options,
+                           std::vector<char> &out) const = 0;
 };
 
 /// The target of that name, or null.

@@ -1,7 +1,9 @@
 /*===- artifact_abi.h - what a compiled artifact exports ----------*- C -*-===*
  * The border between generated code and the runtime that loads it. An artifact
- * is a shared object that exports one function, `lnn_model_descriptor`, which
- * returns a pointer to an `lnn_abi_model`. C99, no dependencies.
+ * is a shared object that exports a function, `lnn_model_descriptor`, which
+ * returns a pointer to an `lnn_abi_model`. Compiled for several processors, it
+ * exports one more for each but the first, `lnn_model_descriptor_1` and so on:
+ * the same model, whose `features` differ. C99, no dependencies.
  *
  * Tensors cross as pointers to dense row-major elements of their type, with no
  * alignment assumed; the runtime packs whatever is strided. Booleans are bytes,

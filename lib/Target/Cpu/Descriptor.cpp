@@ -148,9 +148,12 @@ void DescriptorBuilder::build() {
   llvm::Constant *model =
       global(llvm::ConstantStruct::getAnon(context, fields), "lnn_model");
 
+  std::string symbol = LNN_ABI_SYMBOL;
+  if (auto version = source->getAttrOfType<IntegerAttr>("lnn.version"))
+    symbol += "_" + std::to_string(version.getInt());
   auto *get = llvm::Function::Create(llvm::FunctionType::get(pointer, false),
-                                     llvm::GlobalValue::ExternalLinkage,
-                                     LNN_ABI_SYMBOL, module);
+                                     llvm::GlobalValue::ExternalLinkage, symbol,
+                                     module);
   llvm::IRBuilder<> builder(llvm::BasicBlock::Create(context, "", get));
   builder.CreateRet(model);
 }

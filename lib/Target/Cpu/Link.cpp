@@ -70,34 +70,40 @@ bool runLinker(llvm::ArrayRef<const char *> arguments, std::string &messages) {
 } // namespace
 
 llvm::Error linkSharedObject(
-    llvm::function_ref<llvm::Error(llvm::raw_pwrite_stream &)> writeObject,
+    llvm::ArrayRef<std::function<llvm::Error(llvm::raw_pwrite_stream &)>>
+        objects,
     llvm::StringRef soname, std::vector<char> &out) {
   TemporaryFolder folder;
   if (std::error_code code = folder.create())
     return llvm::createStringError("cannot make a temporary folder: " +
                                    code.message());
-  std::string input = folder.file("model.o"), output = folder.file("model.so"),
-              name = soname.str(), messages;
-  if (llvm::Error error = writeFile(input, writeObject))
-    return error;
-  const char *arguments[] = {"ld.lld",
-                             "-shared",
-                             "--threads=1",
-                             "--hash-style=gnu",
-                             "--gc-sections",
-                             "--strip-debug",
-                             "--build-id=none",
-                             "-z",
-                             "relro",
-                             "-z",
-                             "now",
-                             "-z",
-                             "noexecstack",
-                             "-soname",
-                             name.c_str(),
-                             "-o",
-                             output.c_str(),
-                             input.c_str()};
+  std::string output = folder.file("model.so"), name = soname.str(), messages;
+  std::vector<std::string> inputs;
+  for (const auto &object : objects) {
+    inputs.push_back(
+        folder.file("model" + std::to_string(inputs.size()) + ".o"));
+    if (llvm::Error error = writeFile(inputs.back(), object))
+      return error;
+  }
+  llvm::SmallVector<const char *> arguments{"ld.lld",
+                                            "-shared",
+                                            "--threads=1",
+                                            "--hash-style=gnu",
+                                            "--gc-sections",
+                                            "--strip-debug",
+                                            "--build-id=none",
+                                            "-z",
+                                            "relro",
+                                            "-z",
+                                            "now",
+                                            "-z",
+                                            "noexecstack",
+                                            "-soname",
+                                            name.c_str(),
+                                            "-o",
+                                            output.c_str()};
+  for (const std::string &input : inputs)
+    arguments.push_back(input.c_str());
   if (!runLinker(arguments, messages))
     return llvm::createStringError("linking failed: " + messages);
   auto buffer = llvm::MemoryBuffer::getFile(output, /*IsText=*/false,

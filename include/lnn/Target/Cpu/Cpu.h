@@ -7,6 +7,7 @@
 #include "mlir/Pass/PassOptions.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -95,10 +96,10 @@ llvm::Error emit(mlir::ModuleOp module, EmitKind kind,
                  llvm::raw_pwrite_stream &out,
                  llvm::function_ref<void()> release);
 
-/// Links one relocatable object, which `writeObject` writes, to a shared
-/// object, in this process.
+/// Links relocatable objects to a shared object, in this process.
 llvm::Error linkSharedObject(
-    llvm::function_ref<llvm::Error(llvm::raw_pwrite_stream &)> writeObject,
+    llvm::ArrayRef<std::function<llvm::Error(llvm::raw_pwrite_stream &)>>
+        objects,
     llvm::StringRef soname, std::vector<char> &out);
 
 /// Registers --emit-object, --emit-llvm and --emit-assembly with
