@@ -6,12 +6,15 @@
     benchmarks/compare.py --json F.json --svg F.svg --markdown F.md
     benchmarks/compare.py --list
 
-Every peer is a process of its own, kept on as many cores as it may use threads. They take turns; all
-others are stopped meanwhile. Outputs must agree with the compiled model's before anything is timed. A
-peer that refuses a model, takes too long or is not installed is listed with its reason. All are called
-from Python: lnnc from NumPy arrays to NumPy arrays, the others with the cheapest call that they have,
-arguments on the device beforehand where there is such a thing. requirements.txt says how to install
-them.
+Every peer is a process of its own, kept on as many cores as it may use threads. They take turns;
+all others are stopped meanwhile. Outputs must agree with the compiled model's before anything is
+timed. A peer that refuses a model, takes too long or is not installed is listed with its reason.
+
+All are called from Python: lnnc from NumPy arrays to NumPy arrays, the others with the cheapest
+call that they have, arguments on the device beforehand where there is such a thing, and sizes that
+vary fixed beforehand where that makes them faster. The median is that of the turn in which it was
+least, as on a machine that others use too; p99.9 is of all calls. requirements.txt says how to
+install the peers.
 """
 
 import argparse
@@ -26,9 +29,8 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 try:
-    import numpy as np
-
     import models
+    import numpy as np
     import report
     from peers import PEERS
     from process import Refused, Timed
@@ -174,7 +176,7 @@ class Comparison:
                 self.start(peer)
             except Refused as why:
                 self.refuse(peer, why)
-        for turn in range(self.options.repeats):
+        for _ in range(self.options.repeats):
             for timed in list(self.ready):
                 try:
                     timed.measure(self.options.seconds)

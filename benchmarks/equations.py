@@ -12,8 +12,9 @@ import numpy as np
 
 @dataclasses.dataclass
 class Library:
-    """`np` has NumPy's functions, `permute` reorders axes; `scan(step, state, sequences)` gives (state, outputs), time
-    first, where `step(state, values)` does; `array` makes the library's constant of a NumPy array.
+    """`np` has NumPy's functions, `permute` reorders axes; `scan(step, state, sequences)` gives
+    (state, outputs), time first, where `step(state, values)` does; `array` makes the library's
+    constant of a NumPy array.
     """
 
     np: typing.Any

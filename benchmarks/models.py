@@ -1,8 +1,10 @@
-"""The models that benchmarks/compare.py runs: test/zoo, generated ones of known work, published ones.
+"""The models that compare.py runs: test/zoo, generated ones of known work, published ones.
 
 A model is a file in ONNX with inputs; peers that do not read ONNX find in it the parameters of the
 equations that `form` names (see equations.py).
 """
+
+from __future__ import annotations
 
 import dataclasses
 import fnmatch

@@ -38,7 +38,8 @@ def summary(rows):
         return "no model that lnnc and another peer ran"
     mean = math.exp(statistics.fmean(map(math.log, ratios)))
     slower = [row["model"] for row in rows if ratio(row) and ratio(row)[0] < 1]
-    text = f"best other peer / lnnc: geometric mean {mean:.1f}, least {min(ratios):.2f}, {len(ratios)} models"
+    text = f"best other peer / lnnc: geometric mean {mean:.1f}, least {min(ratios):.2f}"
+    text += f", {len(ratios)} models"
     return text + (f"; a peer is faster on {', '.join(slower)}" if slower else "")
 
 
@@ -125,7 +126,8 @@ def markdown(figures):
     lines = [
         f"# {figures['machine']['cpu']}, {figures['machine']['cores']} cores",
         "",
-        f"{figures['date']}, `{figures['command']}`: microseconds a call from Python, median (p99.9).",
+        f"{figures['date']}, `{figures['command']}`:",
+        "microseconds a call from Python, median of the quietest turn (p99.9 of all).",
         f"{versions}. Largest difference between outputs that were timed: {max(errors):.1g}.",
     ]
     for threads, rows in by_threads(figures).items():
@@ -182,7 +184,7 @@ def draw(figures, path):
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.grid(True, axis="both", color="#dddddd", linewidth=0.5)
     axes.set_xlabel(
-        f"time of a call over lnnc's ({threads} thread{'s' * (threads > 1)}; right of 1x lnnc is faster)"
+        f"time of a call over lnnc's, {threads} thread{'s' * (threads > 1)}; right of 1x lnnc wins"
     )
     axes.legend(fontsize=7, loc="lower right")
     figure.tight_layout()

@@ -37,7 +37,6 @@ def measure(call, seconds):
 def start(peer, job):
     """Imports and prepares the peer, runs it once and writes its outputs."""
     import numpy as np
-
     from models import Model
 
     arrays = dict(np.load(job["inputs"]))

@@ -2,9 +2,8 @@
 
 import os
 
-import numpy as np
-
 import equations
+import numpy as np
 
 
 def prepare(model, inputs, threads):
