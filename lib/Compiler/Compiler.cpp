@@ -127,6 +127,7 @@ std::string Compilation::hash() const {
   for (const std::string &size : options.dynamic)
     hasher.update("\n" + size);
   hasher.update(options.streaming ? "\nstreaming" : "\n");
+  hasher.update(options.profile ? "\nprofile" : "\n");
   hasher.update("\n" LNN_VERSION);
   return llvm::toHex(hasher.final(), /*LowerCase=*/true);
 }
@@ -255,7 +256,8 @@ void Compilation::run() {
                                   ".so",
                               options.reroll,
                               options.raise,
-                              options.foldFeedback};
+                              options.foldFeedback,
+                              options.profile};
   if (std::string error = target->check(targetOptions); !error.empty())
     return fail(ErrorKind::Input, error);
 

@@ -135,6 +135,7 @@ lnn_model *lnn_model::load(const void *bytes, size_t size,
   std::unique_ptr<lnn_model, Release> model(new lnn_model);
   model->open(bytes, size, name);
   model->checkDescriptor(name);
+  model->checkProfile(name);
   model->describe();
   return model.release();
 }
@@ -175,6 +176,26 @@ void lnn_model::open(const void *bytes, size_t size, const std::string &name) {
                            ": it is a shared object but no lnn model: it does "
                            "not export " LNN_ABI_SYMBOL);
   abi = function();
+  auto profiled = reinterpret_cast<lnn_profile_descriptor_fn>(
+      ::dlsym(library, LNN_ABI_PROFILE_SYMBOL));
+  profile = profiled ? profiled() : nullptr;
+}
+
+void lnn_model::checkProfile(const std::string &name) const {
+  if (!profile)
+    return;
+  bool valid = profile->struct_bytes >= sizeof *profile &&
+               profile->n_regions >= 0 &&
+               (profile->regions || !profile->n_regions);
+  for (int32_t i = 0; valid && i < profile->n_regions; ++i) {
+    const lnn_abi_region &region = profile->regions[i];
+    valid = region.name && region.nodes && region.kind && region.parent >= -1 &&
+            region.parent < i;
+  }
+  if (!valid)
+    fail(LNN_ERR_LOAD, "cannot load " + name +
+                           ": its descriptor is damaged (a region makes no "
+                           "sense)");
 }
 
 void lnn_model::checkDescriptor(const std::string &name) const {
