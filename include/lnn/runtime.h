@@ -243,7 +243,8 @@ typedef struct lnn_region {
 } lnn_region;
 
 /* Peaks of one core of this machine, measured when the first one is asked for:
- * operations on f32 a second, bytes read a second. */
+ * operations on f32 a second; bytes read, or read and written, a second in each
+ * level of memory. */
 typedef struct lnn_peaks {
   double operations, l1, l2, memory;
 } lnn_peaks;
@@ -254,11 +255,15 @@ typedef struct lnn_peaks {
 LNN_API lnn_status lnn_profile_create(const lnn_model *model,
                                       lnn_profile **profile);
 LNN_API void lnn_profile_free(lnn_profile *profile);
-/* As lnn_run, and adds to the profile. */
+/* As lnn_run, and adds to the profile. While all calls do the same work, those
+ * that take more than 1.3 times as long as the fastest don't count: the machine
+ * was busy. */
 LNN_API lnn_status lnn_profile_run(lnn_profile *profile,
                                    const lnn_tensor *inputs, size_t n_inputs,
                                    lnn_tensor *outputs, size_t n_outputs);
-/* How often lnn_profile_run ran, and how long in all. */
+/* How often lnn_profile_run ran; how many of these count, and how long they
+ * took in all. */
+LNN_API int64_t lnn_profile_runs(const lnn_profile *profile);
 LNN_API int64_t lnn_profile_calls(const lnn_profile *profile);
 LNN_API double lnn_profile_seconds(const lnn_profile *profile);
 LNN_API size_t lnn_profile_region_count(const lnn_profile *profile);

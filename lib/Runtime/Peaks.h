@@ -7,12 +7,13 @@
 namespace lnn::runtime {
 
 /// Of one core: operations on f32 a second (a fused multiply-add is two), bytes
-/// read a second from each level of memory, and the levels' sizes.
+/// read, or read and written, a second in each level of memory, and the levels'
+/// sizes.
 struct Peaks {
   double operations, l1, l2, memory;
   size_t l1Bytes, l2Bytes;
 
-  /// Reading rate of what lies where this many bytes fit.
+  /// Rate in the memory where this many bytes fit.
   double bandwidth(double bytes) const {
     return bytes <= static_cast<double>(l1Bytes)   ? l1
            : bytes <= static_cast<double>(l2Bytes) ? l2
@@ -20,7 +21,7 @@ struct Peaks {
   }
 };
 
-/// Measured on the first call of the process, in about 0.1 s.
+/// Measured on the first call of the process, in about 0.2 s.
 const Peaks &peaks();
 
 } // namespace lnn::runtime

@@ -18,14 +18,18 @@ struct lnn_profile {
   std::vector<lnn_region> regions() const;
 
   const lnn_model *model;
-  int64_t calls = 0;
+  int64_t runs = 0, calls = 0; ///< all, and those that count
   double seconds = 0;
   std::string report;
 
 private:
   double secondsOf(int64_t ticks) const;
+  bool accept(int64_t taken);
 
   std::vector<lnn_abi_figures> figures, latest;
+  std::vector<lnn_abi_figures> work; ///< of the first run
+  bool sameWork = true;              ///< in all runs so far
+  int64_t fastest = 0;
   int64_t ticks = 0; ///< of all calls, by the regions' clock
 };
 

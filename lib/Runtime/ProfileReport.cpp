@@ -48,7 +48,7 @@ double topSeconds(const std::vector<lnn_region> &regions) {
 std::string peaksLine() {
   const Peaks &found = peaks();
   return print("peaks of one core, measured: %.1f G operations/s on f32; "
-               "reading %.0f GB/s from L1, %.0f from L2, %.1f from memory\n",
+               "%.0f GB/s in L1, %.0f in L2, %.1f in memory\n",
                found.operations / 1e9, found.l1 / 1e9, found.l2 / 1e9,
                found.memory / 1e9);
 }
@@ -66,17 +66,18 @@ std::string textReport(const lnn_profile &profile) {
   std::vector<lnn_region> regions = profile.regions();
   double whole = 1e6 * perCall(profile, profile.seconds);
   std::string text =
-      print("%-44s %-5s %9s %10s %6s %10s %9s %8s %7s\n",
+      print("%-44s %-5s %9s %10s %6s %10s %9s %7s %7s %7s\n",
             "region (of the model's node)", "kind", "entries", "us", "part",
-            "operations", "bytes", "Gop/s", "of peak");
+            "operations", "bytes", "Gop/s", "GB/s", "of peak");
   for (const lnn_region &region : regions) {
     double micros = 1e6 * perCall(profile, region.seconds);
     std::string rest;
     if (region.operations > 0 || region.bytes > 0)
-      rest = print(" %10s %9s %8.2f %6.1f%%",
+      rest = print(" %10s %9s %7.2f %7.2f %6.1f%%",
                    shortNumber(perCall(profile, region.operations)).c_str(),
                    shortNumber(perCall(profile, region.bytes)).c_str(),
                    part(region.operations, region.seconds) / 1e9,
+                   part(region.bytes, region.seconds) / 1e9,
                    100 * part(region.least_seconds, region.seconds));
     text +=
         textLine(std::string(2 * region.depth, ' ') + region.name, region.kind,
@@ -87,8 +88,9 @@ std::string textReport(const lnn_profile &profile) {
   text += textLine("(between regions, and the call itself)", "", 1,
                    1e6 * perCall(profile, between), whole, "");
   text += textLine("call", "", 1, whole, whole, "");
-  text += print("mean of %lld calls, counts of one; ",
-                static_cast<long long>(profile.calls));
+  text += print("means of the %lld of %lld calls that were not disturbed; ",
+                static_cast<long long>(profile.calls),
+                static_cast<long long>(profile.runs));
   return text + peaksLine();
 }
 
@@ -167,7 +169,8 @@ std::string svgReport(const lnn_profile &profile) {
       width, top + (depth + 1) * rowHeight + 24);
   double micros = 1e6 * perCall(profile, profile.seconds);
   svg += "<text x=\"4\" y=\"18\">" +
-         escape(cut(name, 80) + print(": %.3f us a call, mean of %lld", micros,
+         escape(cut(name, 80) + print(": %.3f us a call, mean of %lld calls",
+                                      micros,
                                       static_cast<long long>(profile.calls))) +
          "</text>\n" + box(0, width, 0, "call", name, "#dddddd");
   std::vector<double> left(regions.size()), next(regions.size());

@@ -39,7 +39,9 @@ class Profile:
 
     def __init__(self, calls: int, seconds: float, regions: list[tuple], text: str, svg: str):
         self.calls = calls
-        """How many calls were measured; all figures are means."""
+        """How many calls count: not those that the machine was too busy for. All figures are
+        means of these.
+        """
         self.seconds = seconds / calls
         """Of a call, whole."""
         self.regions = [_region(calls, *region) for region in regions]
