@@ -167,7 +167,10 @@ class Comparison:
         self.ready.remove(timed)
 
     def refuse(self, peer, why):
-        said = " ".join(str(why).replace(f"{self.folder}/", "").split())
+        said = str(why).replace(f"{self.folder}/", "")
+        if self.pythons[peer]:
+            said = said.replace(f"{pathlib.Path(self.pythons[peer][0]).parent.parent}/", "")
+        said = " ".join(said.split())
         self.results[peer] = {"refused": said if len(said) <= 160 else f"{said[:160]}..."}
 
     def run(self):
@@ -237,9 +240,11 @@ def main():
         for peer, python in pythons.items():
             print(f"{peer}: {' '.join(python) if python else 'not installed'}")
         return 0
+    # Who runs a peer is this machine's matter.
+    words = [word for word in sys.argv[1:] if word != "--python" and word not in options.python]
     figures = {
         "date": datetime.date.today().isoformat(),
-        "command": " ".join(["benchmarks/compare.py", *sys.argv[1:]]),
+        "command": " ".join(["benchmarks/compare.py", *words]),
         "machine": machine(),
         "versions": {peer: python[1] for peer, python in pythons.items() if python},
         "tolerance": options.tolerance,

@@ -84,7 +84,9 @@ def reasons(rows):
 
 
 def names_of(names, rows):
-    return "all models" if len(names) == len(rows) else ", ".join(names)
+    if len(names) == len(rows):
+        return "all models"
+    return ", ".join(names) if len(names) <= 8 else f"{len(names)} models"
 
 
 def write_json(figures, path):

@@ -24,8 +24,8 @@ def compile_model(model, path):
 def run(command):
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error" in line.lower()]
-        said = lines or done.stderr.strip().splitlines()[-1:] or ["(no message)"]
+        lines = [line for line in done.stderr.splitlines() if "error:" in line]
+        said = lines or ["its compiler crashed"]
         raise RuntimeError(f"exit {done.returncode}: {said[0].strip()}")
 
 
