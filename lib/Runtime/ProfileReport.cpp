@@ -121,19 +121,24 @@ std::string escape(const std::string &text) {
   return result;
 }
 
-/// Cut to so many bytes, between characters of UTF-8.
-std::string cut(const std::string &text, size_t length) {
+/// The end of a text, of so many bytes at most: what tells the nodes of one
+/// module apart. Cut between characters of UTF-8.
+std::string endOf(const std::string &text, size_t length) {
   if (text.size() <= length)
     return text;
-  while (length && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80)
-    --length;
-  return text.substr(0, length) + "…";
+  size_t from = text.size() - length;
+  while (from < text.size() &&
+         (static_cast<unsigned char>(text[from]) & 0xc0) == 0x80)
+    ++from;
+  return "…" + text.substr(from);
 }
 
-/// From red, far from the peak, to green.
+/// From red, far from the peak, over yellow to green.
 std::string color(double ofPeak) {
-  double hue = 120 * std::min(1.0, std::max(0.0, ofPeak));
-  return print("hsl(%.0f,65%%,72%%)", hue);
+  double near = std::min(1.0, std::max(0.0, ofPeak));
+  int red = static_cast<int>(235 - 105 * std::max(0.0, 2 * near - 1));
+  int green = static_cast<int>(130 + 90 * std::min(1.0, 2 * near));
+  return print("#%02x%02x78", red, green);
 }
 
 constexpr double width = 1200, rowHeight = 22, top = 30;
@@ -148,7 +153,7 @@ std::string box(double x, double w, int row, const std::string &label,
       "<title>" + escape(title) + "</title>";
   if (w > 24)
     svg += print("<text x=\"%.2f\" y=\"%.0f\">", x + 4, y + 15) +
-           escape(cut(label, static_cast<size_t>((w - 8) / 6.7))) + "</text>";
+           escape(endOf(label, static_cast<size_t>((w - 8) / 6.7))) + "</text>";
   return svg + "</g>\n";
 }
 
@@ -169,9 +174,9 @@ std::string svgReport(const lnn_profile &profile) {
       width, top + (depth + 1) * rowHeight + 24);
   double micros = 1e6 * perCall(profile, profile.seconds);
   svg += "<text x=\"4\" y=\"18\">" +
-         escape(cut(name, 80) + print(": %.3f us a call, mean of %lld calls",
-                                      micros,
-                                      static_cast<long long>(profile.calls))) +
+         escape(endOf(name, 80) +
+                print(": %.3f us a call, mean of %lld calls", micros,
+                      static_cast<long long>(profile.calls))) +
          "</text>\n" + box(0, width, 0, "call", name, "#dddddd");
   std::vector<double> left(regions.size()), next(regions.size());
   double nextTop = 0;
