@@ -69,7 +69,12 @@ std::string textReport(const lnn_profile &profile) {
       print("%-44s %-5s %9s %10s %6s %10s %9s %7s %7s %7s\n",
             "region (of the model's node)", "kind", "entries", "us", "part",
             "operations", "bytes", "Gop/s", "GB/s", "of peak");
+  int64_t idle = 0;
   for (const lnn_region &region : regions) {
+    if (!region.entries) { // what is behind a condition
+      ++idle;
+      continue;
+    }
     double micros = 1e6 * perCall(profile, region.seconds);
     std::string rest;
     if (region.operations > 0 || region.bytes > 0)
@@ -88,6 +93,8 @@ std::string textReport(const lnn_profile &profile) {
   text += textLine("(between regions, and the call itself)", "", 1,
                    1e6 * perCall(profile, between), whole, "");
   text += textLine("call", "", 1, whole, whole, "");
+  if (idle)
+    text += print("%lld regions did not run; ", static_cast<long long>(idle));
   text += print("means of the %lld of %lld calls that were not disturbed; ",
                 static_cast<long long>(profile.calls),
                 static_cast<long long>(profile.runs));
@@ -182,6 +189,8 @@ std::string svgReport(const lnn_profile &profile) {
   double nextTop = 0;
   for (size_t i = 0; i < regions.size(); ++i) {
     const lnn_region &region = regions[i];
+    if (!region.entries)
+      continue;
     double &at = region.parent < 0 ? nextTop : next[region.parent];
     left[i] = next[i] = at;
     double w = region.seconds * scale,
