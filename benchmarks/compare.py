@@ -53,6 +53,7 @@ def arguments():
     add("--cores", nargs="+", type=int, help="cores to use, at least as many as threads")
     add("--python", nargs="+", default=[], metavar="[PEER=]EXE", help="who runs a peer, or all")
     add("--json", type=pathlib.Path, help="write all figures to this file")
+    add("--update", action="store_true", help="replace rows in the file of --json, keep others")
     add("--svg", type=pathlib.Path, help="draw them to this file")
     add("--markdown", type=pathlib.Path, help="write the tables to this file")
     add("--list", action="store_true", help="say which models and peers there are, and end")
@@ -250,9 +251,14 @@ def main():
         "tolerance": options.tolerance,
         "rows": [],
     }
+    if options.update and options.json and options.json.exists():
+        before = report.read_json(options.json)
+        figures["rows"] = before["rows"]
+        figures["versions"] = {**before["versions"], **figures["versions"]}
+        figures["command"] = f"{before['command']}; {figures['command']}"
     with tempfile.TemporaryDirectory(prefix="lnn-compare-") as folder:
         for row in run(options, pythons, pathlib.Path(folder)):
-            figures["rows"].append(row)
+            report.put(row, figures["rows"])
             if options.json:  # also what there is of a run that is cut off
                 report.write_json(figures, options.json)
     report.show(figures)

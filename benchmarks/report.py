@@ -93,6 +93,19 @@ def write_json(figures, path):
     path.write_text(json.dumps(figures, indent=1) + "\n")
 
 
+def read_json(path):
+    return json.loads(path.read_text())
+
+
+def put(row, rows):
+    """Adds a row, in place of one of the same model and threads where there is one."""
+    for index, old in enumerate(rows):
+        if (old["model"], old["threads"]) == (row["model"], row["threads"]):
+            rows[index] = row
+            return
+    rows.append(row)
+
+
 # --- Tables ----------------------------------------------------------------------------------
 
 
@@ -128,7 +141,7 @@ def markdown(figures):
     lines = [
         f"# {figures['machine']['cpu']}, {figures['machine']['cores']} cores",
         "",
-        f"{figures['date']}, `{figures['command']}`:",
+        f"{figures['date']}, {figures['machine']['system']}. `{figures['command']}`:",
         "microseconds a call from Python, median of the quietest turn (p99.9 of all).",
         f"{versions}. Largest difference between outputs that were timed: {max(errors):.1g}.",
     ]
@@ -199,7 +212,7 @@ def main():
     parser.add_argument("--svg", type=pathlib.Path)
     parser.add_argument("--markdown", type=pathlib.Path)
     options = parser.parse_args()
-    figures = json.loads(options.figures.read_text())
+    figures = read_json(options.figures)
     show(figures)
     if options.svg:
         draw(figures, options.svg)
