@@ -211,6 +211,9 @@ public:
   py::object call(const py::object &given, const py::object &out) const;
   /// The caller's array for each output, null where there is none.
   std::vector<py::object> destinations(const py::object &out) const;
+  /// Runs a model that measures itself: (calls, seconds, regions, table,
+  /// picture).
+  py::tuple profile(const py::object &given, int64_t calls) const;
   /// The inputs by name; those of a session's step are all but the states.
   Inputs gather(const py::object &given, bool session) const;
   py::object makeOutputs(std::vector<py::object> arrays) const;
@@ -222,6 +225,10 @@ public:
 private:
   std::vector<py::object> execute(const Inputs &given,
                                   std::vector<py::object> arrays) const;
+  /// Puts arrays where the sizes of an output are told by these inputs, and
+  /// returns all outputs as the runtime takes them; it allocates the others.
+  std::vector<lnn_tensor> makeRoom(const Inputs &given,
+                                   std::vector<py::object> &arrays) const;
   [[noreturn]] void failMissing(const Tensor &tensor,
                                 const py::dict &given) const;
   [[noreturn]] void failUnknown(const py::dict &given, bool session) const;
@@ -343,10 +350,8 @@ std::vector<py::object> Model::destinations(const py::object &out) const {
   return arrays;
 }
 
-/// Outputs of known size are written where they stay; the runtime allocates the
-/// others, which are copied. `arrays` are the caller's, where there are any.
-std::vector<py::object> Model::execute(const Inputs &given,
-                                       std::vector<py::object> arrays) const {
+std::vector<lnn_tensor> Model::makeRoom(const Inputs &given,
+                                        std::vector<py::object> &arrays) const {
   std::vector<int64_t> dims(outputRanks);
   check(lnn_output_dims(handle, given.tensors.data(), given.tensors.size(),
                         dims.data(), dims.size()));
@@ -362,6 +367,14 @@ std::vector<py::object> Model::execute(const Inputs &given,
       arrays[i] = newArray(outputs[i], at);
     tensors[i] = view(outputs[i], arrays[i]);
   }
+  return tensors;
+}
+
+/// Outputs of known size are written where they stay; the runtime allocates the
+/// others, which are copied. `arrays` are the caller's, where there are any.
+std::vector<py::object> Model::execute(const Inputs &given,
+                                       std::vector<py::object> arrays) const {
+  std::vector<lnn_tensor> tensors = makeRoom(given, arrays);
   lnn_status status;
   {
     py::gil_scoped_release release;
@@ -412,6 +425,51 @@ py::dict Model::run(const py::object &given, const py::object &out) const {
 
 py::object Model::call(const py::object &given, const py::object &out) const {
   return makeOutputs(execute(gather(given, false), destinations(out)));
+}
+
+py::tuple Model::profile(const py::object &given, int64_t calls) const {
+  Inputs in = gather(given, false);
+  std::vector<py::object> arrays(outputs.size());
+  std::vector<lnn_tensor> out = makeRoom(in, arrays);
+  using Owner = std::unique_ptr<lnn_profile, decltype(&lnn_profile_free)>;
+  auto measure = [&](int64_t count) {
+    lnn_profile *made = nullptr;
+    check(lnn_profile_create(handle, &made));
+    Owner owner(made, &lnn_profile_free);
+    lnn_status status = LNN_OK;
+    {
+      py::gil_scoped_release release;
+      for (int64_t i = 0; i < count && status == LNN_OK; ++i) {
+        status = lnn_profile_run(made, in.tensors.data(), in.tensors.size(),
+                                 out.data(), out.size());
+        for (size_t k = 0; k < arrays.size(); ++k)
+          if (!arrays[k])
+            lnn_tensor_free(&out[k]);
+      }
+    }
+    check(status);
+    return owner;
+  };
+  measure(std::min<int64_t>(calls, 5)); // to warm up
+  Owner done = measure(calls);
+  py::list regions;
+  for (size_t i = 0; i < lnn_profile_region_count(done.get()); ++i) {
+    lnn_region r;
+    check(lnn_profile_region(done.get(), i, &r));
+    regions.append(py::make_tuple(r.name, r.kind, r.nodes, r.parent, r.depth,
+                                  r.entries, r.seconds, r.operations, r.bytes,
+                                  r.least_seconds));
+  }
+  py::str reports[2];
+  for (int i : {0, 1}) {
+    const char *text = nullptr;
+    check(lnn_profile_report(done.get(), i ? "svg" : "text", &text));
+    reports[i] = py::reinterpret_steal<py::str>(
+        PyUnicode_DecodeUTF8(text, std::strlen(text), "replace"));
+  }
+  return py::make_tuple(lnn_profile_calls(done.get()),
+                        lnn_profile_seconds(done.get()), regions, reports[0],
+                        reports[1]);
 }
 
 //===----------------------------------------------------------------------===//
@@ -588,6 +646,7 @@ PYBIND11_MODULE(_runtime, m) {
            py::arg("artifact"), py::arg("file"))
       .def("run", &Model::run)
       .def("call", &Model::call)
+      .def("profile", &Model::profile)
       .def("session", &Session::make)
       .def("set_outputs_type",
            [](Model &m, py::type type) { m.outputsType = std::move(type); })

@@ -49,6 +49,7 @@ typedef enum lnn_status {
 
 typedef struct lnn_model lnn_model;
 typedef struct lnn_session lnn_session;
+typedef struct lnn_profile lnn_profile;
 
 /* An array that the caller describes. */
 typedef struct lnn_tensor {
@@ -219,6 +220,60 @@ LNN_API lnn_status lnn_session_snapshot(const lnn_session *session, void *bytes,
                                         size_t size);
 LNN_API lnn_status lnn_session_restore(lnn_session *session, const void *bytes,
                                        size_t size);
+
+/*===- Profiles
+ * -------------------------------------------------------------===*/
+
+/* A part of a model, and what all profiled calls together spent in it. What
+ * lies in it counts too. */
+typedef struct lnn_region {
+  const char *name;  /* of the node that it came from */
+  const char *nodes; /* all nodes that it came from, one a line */
+  const char *kind;  /* "sum" (reductions, matrix products), "map"
+                        (elementwise), "copy", "loop" or "if" */
+  int32_t parent;  /* the region that it lies in, or -1; always a lower index */
+  int32_t depth;   /* of how many regions it is a part */
+  int64_t entries; /* how often it ran */
+  double seconds;
+  double operations;    /* on numbers in floating point: a fused multiply-add is
+                           two, a function (exp, tanh, ...) counts as 20 */
+  double bytes;         /* read and written, each element once in an entry */
+  double least_seconds; /* what they would take at this machine's measured
+                           peaks, of one core */
+} lnn_region;
+
+/* Peaks of one core of this machine, measured when the first one is asked for:
+ * operations on f32 a second; bytes read, or read and written, a second in each
+ * level of memory. */
+typedef struct lnn_peaks {
+  double operations, l1, l2, memory;
+} lnn_peaks;
+
+/* Starts a profile of a model that was compiled to measure itself (lnnc
+ * --profile); of others it fails with LNN_ERR_USAGE. It belongs to one thread
+ * at a time. */
+LNN_API lnn_status lnn_profile_create(const lnn_model *model,
+                                      lnn_profile **profile);
+LNN_API void lnn_profile_free(lnn_profile *profile);
+/* As lnn_run, and adds to the profile. While all calls do the same work, those
+ * that take more than 1.3 times as long as the fastest don't count: the machine
+ * was busy. */
+LNN_API lnn_status lnn_profile_run(lnn_profile *profile,
+                                   const lnn_tensor *inputs, size_t n_inputs,
+                                   lnn_tensor *outputs, size_t n_outputs);
+/* How often lnn_profile_run ran; how many of these count, and how long they
+ * took in all. */
+LNN_API int64_t lnn_profile_runs(const lnn_profile *profile);
+LNN_API int64_t lnn_profile_calls(const lnn_profile *profile);
+LNN_API double lnn_profile_seconds(const lnn_profile *profile);
+LNN_API size_t lnn_profile_region_count(const lnn_profile *profile);
+LNN_API lnn_status lnn_profile_region(const lnn_profile *profile, size_t index,
+                                      lnn_region *region);
+LNN_API lnn_status lnn_profile_peaks(lnn_peaks *peaks);
+/* The profile as a table ("text") or a picture ("svg"): a string that is valid
+ * until the next report of this profile. */
+LNN_API lnn_status lnn_profile_report(lnn_profile *profile, const char *format,
+                                      const char **report);
 
 #ifdef __cplusplus
 }

@@ -132,6 +132,7 @@ std::string Compilation::hash() const {
   for (const std::string &size : options.dynamic)
     hasher.update("\n" + size);
   hasher.update(options.streaming ? "\nstreaming" : "\n");
+  hasher.update(options.profile ? "\nprofile" : "\n");
   hasher.update("\n" LNN_VERSION);
   return llvm::toHex(hasher.final(), /*LowerCase=*/true);
 }
@@ -281,7 +282,8 @@ void Compilation::run() {
   for (StringRef cpu : llvm::split(options.cpu, ','))
     versions.push_back({cpu.str(), options.features,
                         (options.name.empty() ? "model" : options.name) + ".so",
-                        options.reroll, options.raise, options.foldFeedback});
+                        options.reroll, options.raise, options.foldFeedback,
+                        options.profile});
   for (const TargetOptions &version : versions)
     if (std::string error = target->check(version); !error.empty())
       return fail(ErrorKind::Input, error);

@@ -6,6 +6,7 @@
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "lnn/Dialect/Ode/Ode.h"
 #include "lnn/Dialect/Onnx/Onnx.h"
+#include "lnn/Profile/Passes.h"
 #include "lnn/Streaming/Passes.h"
 #include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/Transforms/Passes.h"
@@ -34,6 +35,7 @@ void registerAllPasses() {
   registerLnnRaisePasses();
   registerRaisePipeline();
   registerLnnStreamingPasses();
+  registerLnnProfilePasses();
   registerLnnTargetCpuPasses();
   registerCpuPipeline();
 }

@@ -373,9 +373,9 @@ void Call::run() {
   scratch.reserve(static_cast<size_t>(scratchBytes));
   static constexpr lnn_abi_services services = {allocOutput, allocScratch,
                                                 recordFailure};
-  lnn_abi_call call = {
-      in.data(),      inDims.data(), out.data(), outDims.data(),
-      scratch.data(), &services,     this};
+  lnn_abi_call call = {in.data(),      inDims.data(),  out.data(),
+                       outDims.data(), scratch.data(), &services,
+                       this,           figures};
   if (model.abi->run(&call) != 0)
     failRun();
 }
@@ -422,6 +422,34 @@ void checkCounts(const lnn_model *model, const lnn_tensor *inputs,
 
 } // namespace
 
+void lnn::runtime::runOnce(const lnn_model *model, const lnn_tensor *inputs,
+                           size_t n_inputs, lnn_tensor *outputs,
+                           size_t n_outputs, lnn_abi_figures *figures) {
+  checkCounts(model, inputs, n_inputs, "lnn_run");
+  if (!outputs && n_outputs)
+    fail(LNN_ERR_USAGE, "lnn_run: a null argument");
+  if (n_outputs != model->outputs.size())
+    fail(LNN_ERR_INPUT, "the model has " +
+                            std::to_string(model->outputs.size()) +
+                            " outputs (" + listNames(model->outputs) +
+                            "), found room for " + std::to_string(n_outputs));
+  Call call(*model);
+  call.begin(nullptr);
+  for (size_t i = 0; i < n_inputs; ++i)
+    call.bindInput(i, inputs[i]);
+  call.computeSizes();
+  for (size_t j = 0; j < n_outputs; ++j)
+    call.bindOutput(j, outputs[j]);
+  call.measureInto(figures);
+  call.run();
+  for (size_t j = 0; j < n_outputs; ++j) {
+    bool allocated = !outputs[j].data;
+    call.finishOutput(j, outputs[j]);
+    if (allocated)
+      call.giveAway(j);
+  }
+}
+
 extern "C" {
 
 lnn_status lnn_output_dims(const lnn_model *model, const lnn_tensor *inputs,
@@ -443,30 +471,8 @@ lnn_status lnn_output_dims(const lnn_model *model, const lnn_tensor *inputs,
 
 lnn_status lnn_run(const lnn_model *model, const lnn_tensor *inputs,
                    size_t n_inputs, lnn_tensor *outputs, size_t n_outputs) {
-  return guarded([&] {
-    checkCounts(model, inputs, n_inputs, "lnn_run");
-    if (!outputs && n_outputs)
-      fail(LNN_ERR_USAGE, "lnn_run: a null argument");
-    if (n_outputs != model->outputs.size())
-      fail(LNN_ERR_INPUT, "the model has " +
-                              std::to_string(model->outputs.size()) +
-                              " outputs (" + listNames(model->outputs) +
-                              "), found room for " + std::to_string(n_outputs));
-    Call call(*model);
-    call.begin(nullptr);
-    for (size_t i = 0; i < n_inputs; ++i)
-      call.bindInput(i, inputs[i]);
-    call.computeSizes();
-    for (size_t j = 0; j < n_outputs; ++j)
-      call.bindOutput(j, outputs[j]);
-    call.run();
-    for (size_t j = 0; j < n_outputs; ++j) {
-      bool allocated = !outputs[j].data;
-      call.finishOutput(j, outputs[j]);
-      if (allocated)
-        call.giveAway(j);
-    }
-  });
+  return guarded(
+      [&] { runOnce(model, inputs, n_inputs, outputs, n_outputs, nullptr); });
 }
 
 void lnn_tensor_free(lnn_tensor *tensor) {

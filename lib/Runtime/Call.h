@@ -29,6 +29,9 @@ public:
   void bindOutput(size_t index, const lnn_tensor &tensor);
   /// The result is to be written here, dense and of these sizes.
   void bindOwnOutput(size_t index, void *data, const int64_t *dims);
+  /// Where a model that measures itself adds to its regions' figures in the
+  /// next runs; NULL: nowhere.
+  void measureInto(lnn_abi_figures *place) { figures = place; }
   void run();
   /// Completes a caller's tensor after a run: fills it in, or copies to its
   /// strides.
@@ -93,11 +96,16 @@ private:
   std::vector<Buffer> packed, owned;
   Buffer scratch;
   std::vector<Buffer> extraScratch;
-  int32_t failed = -1;      // the first check that did not hold
+  int32_t failed = -1; // the first check that did not hold
+  lnn_abi_figures *figures = nullptr;
   bool outOfMemory = false; // an allocation in the run failed
   int32_t misfit = -1; // an output whose size, known in the run only, is not
                        // that of its memory
 };
+
+/// lnn_run, which throws; figures are for a model that measures itself.
+void runOnce(const lnn_model *model, const lnn_tensor *inputs, size_t n_inputs,
+             lnn_tensor *outputs, size_t n_outputs, lnn_abi_figures *figures);
 
 } // namespace lnn::runtime
 

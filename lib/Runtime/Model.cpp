@@ -137,6 +137,7 @@ lnn_model *lnn_model::load(const void *bytes, size_t size,
   model->open(bytes, size, name);
   model->chooseVersion(name);
   model->checkDescriptor(name);
+  model->checkProfile(name);
   model->describe();
   return model.release();
 }
@@ -172,6 +173,23 @@ void lnn_model::open(const void *bytes, size_t size, const std::string &name) {
   }
 }
 
+void lnn_model::checkProfile(const std::string &name) const {
+  if (!profile)
+    return;
+  bool valid = profile->struct_bytes >= sizeof *profile &&
+               profile->n_regions >= 0 &&
+               (profile->regions || !profile->n_regions);
+  for (int32_t i = 0; valid && i < profile->n_regions; ++i) {
+    const lnn_abi_region &region = profile->regions[i];
+    valid = region.name && region.nodes && region.kind && region.parent >= -1 &&
+            region.parent < i;
+  }
+  if (!valid)
+    fail(LNN_ERR_LOAD, "cannot load " + name +
+                           ": its descriptor is damaged (a region makes no "
+                           "sense)");
+}
+
 /// Fails where no descriptor is there, or where what may be read of one isn't
 /// known.
 static void checkHeader(const lnn_abi_model *abi, const std::string &prefix) {
@@ -202,11 +220,9 @@ void lnn_model::chooseVersion(const std::string &name) {
   std::string prefix = "cannot load " + name + ": ", refused;
   std::ptrdiff_t most = -1;
   for (int i = 0;; ++i) {
-    std::string symbol = LNN_ABI_SYMBOL;
-    if (i > 0)
-      symbol += "_" + std::to_string(i);
+    std::string suffix = i > 0 ? "_" + std::to_string(i) : "";
     auto function = reinterpret_cast<lnn_model_descriptor_fn>(
-        ::dlsym(library, symbol.c_str()));
+        ::dlsym(library, (LNN_ABI_SYMBOL + suffix).c_str()));
     if (!function && i > 0)
       break;
     if (!function)
@@ -224,8 +240,12 @@ void lnn_model::chooseVersion(const std::string &name) {
         features.empty()
             ? 0
             : 1 + std::count(features.begin(), features.end(), ',');
-    if (count > most)
-      most = count, abi = version;
+    if (count <= most)
+      continue;
+    most = count, abi = version;
+    auto profiled = reinterpret_cast<lnn_profile_descriptor_fn>(
+        ::dlsym(library, (LNN_ABI_PROFILE_SYMBOL + suffix).c_str()));
+    profile = profiled ? profiled() : nullptr;
   }
   if (!abi)
     fail(LNN_ERR_CPU, prefix + refused +

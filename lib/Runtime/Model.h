@@ -21,6 +21,8 @@ struct lnn_model {
   }
 
   const lnn_abi_model *abi = nullptr;
+  /// Of a model that measures itself; else null.
+  const lnn_abi_profile *profile = nullptr;
   std::vector<lnn_tensor_info> inputs, outputs;
   /// Of each input and output: where its sizes start among all inputs' or all
   /// outputs'; one more entry, the total.
@@ -40,6 +42,7 @@ private:
   void open(const void *bytes, size_t size, const std::string &name);
   void chooseVersion(const std::string &name);
   void checkDescriptor(const std::string &name) const;
+  void checkProfile(const std::string &name) const;
   void describe();
   void describe(const lnn_abi_tensor *tensors, int32_t count,
                 std::vector<lnn_tensor_info> &infos,

@@ -24,6 +24,7 @@ class CpuTargetEntry : public Target {
     pipeline.reroll = options.reroll;
     pipeline.raise = options.raise;
     pipeline.foldFeedback = options.foldFeedback;
+    pipeline.profile = options.profile;
     buildCpuPipeline(pm, pipeline);
   }
 

@@ -15,6 +15,7 @@ from ._errors import CompileError, CompileWarning, Error, InputError, LoadError,
 from ._model import Model, Session, TensorInfo, load
 from ._ort import InferenceSession, NodeArg
 from ._outputs import Outputs
+from ._profile import Profile, Region
 from ._runtime import version as _version
 
 __version__: str = _version()
@@ -29,6 +30,8 @@ __all__ = [
     "Model",
     "NodeArg",
     "Outputs",
+    "Profile",
+    "Region",
     "Session",
     "TensorInfo",
     "UnsupportedError",

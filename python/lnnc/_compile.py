@@ -27,6 +27,7 @@ def compile(
     fold_feedback: bool = True,
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
     streaming: bool = False,
+    profile: bool = False,
 ) -> Model:
     """Compiles a model to native code.
 
@@ -54,6 +55,7 @@ def compile(
         streaming: make recurrent states that start from zeros inside of the model (a GRU without
             `initial_h`, a causal convolution's padding) states of a session, so that a model
             exported for whole sequences is stepped through one in pieces of any length.
+        profile: make the model measure its regions, for `Model.profile`. It runs slower.
 
     Raises:
         UnsupportedError: the model uses something that is not supported; the message lists all of
@@ -76,6 +78,7 @@ def compile(
         fold_feedback=bool(fold_feedback),
         dynamic=_dynamic(dynamic),
         streaming=bool(streaming),
+        profile=bool(profile),
     )
     if kind:
         _raise(kind, diagnostics)

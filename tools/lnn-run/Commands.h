@@ -21,6 +21,7 @@ enum ExitCode {
 
 struct Options {
   std::string model, inputs, outputs, verify;
+  std::string profile; ///< "text" or "svg" where one is wanted
   bool describe = false, help = false, version = false;
   long bench = 0;
   double atol = 1e-6, rtol = 1e-6;
@@ -50,6 +51,9 @@ void describe(const lnn_model *model);
 ExitCode verify(const lnn_model *model, const Arrays &references,
                 const Options &options);
 void bench(const lnn_model *model, std::vector<Array> &inputs, long count);
+/// Prints what the time of `count` calls went into, as the format says.
+void profile(const lnn_model *model, std::vector<Array> &inputs, long count,
+             const std::string &format);
 
 } // namespace lnn::tool
 

@@ -38,6 +38,9 @@ lnn-run options:
   --inputs=<file>     - An .npz file with an array for each input, by name or as in0.<name>;
                         random values without it
   --outputs=<file>    - Write the results to this .npz file
+  --profile[=<format>] - Print what the time of a call goes into, by the model's nodes, as text or
+                        svg (a picture): of a model compiled with lnnc --profile, and the mean of
+                        --bench calls (100 without it)
   --rtol=<number>     - Relative tolerance of --verify (1e-6 by default)
   --size=<name>=<n>   - Size of a dynamic dimension for random inputs (1 by default)
   --verify=<file>     - An .npz file with sets of inputs in0.<name>, in1.<name>, ... and of results
@@ -82,6 +85,12 @@ void addSize(Options &options, const std::string &text) {
     usage("--size takes name=n, found '" + text + "'");
   options.sizes.emplace_back(text.substr(0, at),
                              toCount("size", text.substr(at + 1)));
+}
+
+void setProfile(Options &options, const std::string &format) {
+  if (format != "text" && format != "svg")
+    usage("--profile takes text or svg, found '" + format + "'");
+  options.profile = format;
 }
 
 /// Takes an option that has a value; false if there is none of that name.
@@ -136,6 +145,10 @@ Options parse(int argc, char **argv) {
       options.version = true;
     else if (name == "describe")
       options.describe = true;
+    else if (name == "profile")
+      setProfile(options, equals == argument.npos
+                              ? "text"
+                              : argument.substr(equals + 1));
     else if (!isValueOption(name))
       usage("unknown option '" + std::string(argv[i]) + "'");
     else if (equals != argument.npos)
@@ -189,12 +202,16 @@ ExitCode execute(const Options &options) {
   ExitCode code = Ok;
   if (!options.verify.empty())
     code = verify(loaded, readNpz(options.verify), options);
-  if (options.bench || !options.outputs.empty() || !options.inputs.empty() ||
+  bool measured = options.bench || !options.profile.empty();
+  if (measured || !options.outputs.empty() || !options.inputs.empty() ||
       (options.verify.empty() && !options.describe)) {
     std::vector<Array> inputs = readInputs(loaded, options);
-    if (!options.outputs.empty() || !options.bench)
+    if (!options.outputs.empty() || !measured)
       runOnce(loaded, inputs, options);
-    if (options.bench)
+    if (!options.profile.empty())
+      profile(loaded, inputs, options.bench ? options.bench : 100,
+              options.profile);
+    else if (options.bench)
       bench(loaded, inputs, options.bench);
   }
   return code;

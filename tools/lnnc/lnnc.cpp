@@ -85,6 +85,11 @@ struct Options {
       cl::desc("Make states that start from zeros inside of the model inputs "
                "and outputs, so that a session steps it through a sequence"),
       cl::cat(category)};
+  cl::opt<bool> profile{
+      "profile",
+      cl::desc("Count time, operations and bytes of the model's regions in "
+               "each run, for lnn-run --profile; it runs slower"),
+      cl::cat(category)};
   cl::opt<std::string> emit{
       "emit",
       cl::desc("What to write: so, obj, llvm, asm or mlir (as lowered)"),
@@ -112,7 +117,7 @@ void unregister(Options &options) {
            options.input, options.output, options.target, options.cpu,
            options.features, options.name, options.states, options.noReroll,
            options.noRaise, options.noFoldFeedback, options.dynamic,
-           options.streaming, options.emit})
+           options.streaming, options.profile, options.emit})
     option.get().removeArgument();
 }
 
@@ -195,6 +200,7 @@ int main(int argc, char **argv) {
   compile.foldFeedback = !options.noFoldFeedback;
   compile.dynamic.assign(options.dynamic.begin(), options.dynamic.end());
   compile.streaming = options.streaming;
+  compile.profile = options.profile;
   if (!readStates(options, compile))
     return Usage;
   lnn::CompileResult result = lnn::compileFile(options.input, compile);

@@ -49,6 +49,7 @@ struct CompileOptions {
                                     ///< are to vary: input:axis=name
   bool streaming = false; ///< states that start from zeros inside of the model
                           ///< become arguments and results
+  bool profile = false;   ///< count the time of the model's regions in each run
   std::string emit =
       "so"; ///< what the artifact is: so, obj, llvm, asm or mlir (as lowered)
 };

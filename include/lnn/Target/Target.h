@@ -30,6 +30,7 @@ struct TargetOptions {
   bool reroll = true; ///< unrolled loops of an imported model become loops
   bool raise = true;  ///< formulas that are a cell's equations become the cell
   bool foldFeedback = true; ///< constant feedback goes into recurrent matrices
+  bool profile = false;     ///< runs count the time of the model's regions
 };
 
 /// Writes one relocatable object.

@@ -80,6 +80,9 @@ typedef struct lnn_abi_call {
   void *scratch;        /* as many bytes as `sizes` said, aligned to 64 */
   const lnn_abi_services *services;
   void *context;
+  /* Where a model that measures itself adds its figures: one for each region;
+   * NULL where nobody wants them. Others don't look at it. */
+  struct lnn_abi_figures *figures;
 } lnn_abi_call;
 
 typedef struct lnn_abi_model {
@@ -112,6 +115,35 @@ typedef struct lnn_abi_model {
 } lnn_abi_model;
 
 typedef const lnn_abi_model *(*lnn_model_descriptor_fn)(void);
+
+/* A model compiled to measure itself exports a second function,
+ * `lnn_profile_descriptor`, which describes its regions. */
+#define LNN_ABI_PROFILE_SYMBOL "lnn_profile_descriptor"
+
+/* A part of the model that is measured. */
+typedef struct lnn_abi_region {
+  const char *name;  /* of the node that it came from */
+  const char *nodes; /* all nodes, one a line */
+  const char *kind;  /* "sum", "map", "copy", "loop" or "if" */
+  int32_t parent;    /* the region that it lies in, of a lower number; or -1 */
+  int32_t reserved;
+} lnn_abi_region;
+
+/* What passes through a region took, all together. */
+typedef struct lnn_abi_figures {
+  int64_t entries;
+  int64_t ticks; /* of the machine's time stamp counter; regions inside count
+                    here too */
+  int64_t operations, bytes; /* of the region alone, not of those inside */
+} lnn_abi_figures;
+
+typedef struct lnn_abi_profile {
+  uint32_t struct_bytes; /* sizeof(lnn_abi_profile) when it was compiled */
+  int32_t n_regions;
+  const lnn_abi_region *regions;
+} lnn_abi_profile;
+
+typedef const lnn_abi_profile *(*lnn_profile_descriptor_fn)(void);
 
 #ifdef __cplusplus
 }

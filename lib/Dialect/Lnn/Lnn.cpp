@@ -1,5 +1,6 @@
 //===- Lnn.cpp - the dialect of networks ----------------------------------===//
 #include "lnn/Dialect/Lnn/Lnn.h"
+#include "lnn/Dialect/Lnn/Profile.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
@@ -15,6 +16,10 @@ void LnnDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "lnn/Dialect/Lnn/LnnOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "lnn/Dialect/Lnn/LnnProfile.cpp.inc"
       >();
   registerCells();
   registerAttributes();

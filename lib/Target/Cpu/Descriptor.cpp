@@ -68,6 +68,9 @@ private:
   llvm::Constant *texts(StringRef name);
   llvm::Constant *tensors(StringRef name);
   std::string hash();
+  /// Exports a function that returns a constant.
+  void exportGetter(StringRef symbol, llvm::Constant *value);
+  void buildProfile(ArrayRef<Attribute> regions);
 };
 
 llvm::Constant *DescriptorBuilder::texts(StringRef name) {
@@ -114,6 +117,38 @@ std::string DescriptorBuilder::hash() {
                      /*LowerCase=*/true);
 }
 
+void DescriptorBuilder::exportGetter(StringRef symbol, llvm::Constant *value) {
+  std::string name = symbol.str();
+  if (auto version = source->getAttrOfType<IntegerAttr>("lnn.version"))
+    name += "_" + std::to_string(version.getInt());
+  auto *get =
+      llvm::Function::Create(llvm::FunctionType::get(pointer, false),
+                             llvm::GlobalValue::ExternalLinkage, name, module);
+  llvm::IRBuilder<> builder(llvm::BasicBlock::Create(context, "", get));
+  builder.CreateRet(value);
+}
+
+/// An lnn_abi_profile.
+void DescriptorBuilder::buildProfile(ArrayRef<Attribute> regions) {
+  auto *type = llvm::StructType::get(
+      context, {pointer, pointer, pointer, i32Type, i32Type});
+  SmallVector<llvm::Constant *> values;
+  for (Attribute value : regions) {
+    auto entry = cast<DictionaryAttr>(value);
+    auto string = [&](StringRef key) {
+      return text(entry.getAs<StringAttr>(key).getValue());
+    };
+    values.push_back(llvm::ConstantStruct::get(
+        type, {string("name"), string("nodes"), string("kind"),
+               i32(entry.getAs<IntegerAttr>("parent").getInt()), i32(0)}));
+  }
+  llvm::Constant *fields[] = {i32(sizeof(lnn_abi_profile)), i32(values.size()),
+                              array(type, values, "lnn_regions")};
+  exportGetter(
+      LNN_ABI_PROFILE_SYMBOL,
+      global(llvm::ConstantStruct::getAnon(context, fields), "lnn_profile"));
+}
+
 void DescriptorBuilder::build() {
   StringRef name = attribute("lnn.name");
   if (name.empty())
@@ -147,15 +182,9 @@ void DescriptorBuilder::build() {
                               function("lnn_run")};
   llvm::Constant *model =
       global(llvm::ConstantStruct::getAnon(context, fields), "lnn_model");
-
-  std::string symbol = LNN_ABI_SYMBOL;
-  if (auto version = source->getAttrOfType<IntegerAttr>("lnn.version"))
-    symbol += "_" + std::to_string(version.getInt());
-  auto *get = llvm::Function::Create(llvm::FunctionType::get(pointer, false),
-                                     llvm::GlobalValue::ExternalLinkage, symbol,
-                                     module);
-  llvm::IRBuilder<> builder(llvm::BasicBlock::Create(context, "", get));
-  builder.CreateRet(model);
+  exportGetter(LNN_ABI_SYMBOL, model);
+  if (source->hasAttr("lnn.regions"))
+    buildProfile(list("lnn.regions"));
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 //===- LowerEntry.cpp - make @main the entry point that a run calls -------===//
-#include "lnn/Dialect/Lnn/Lnn.h"
+#include "lnn/Dialect/Lnn/Profile.h"
 #include "lnn/Target/Cpu/Cpu.h"
+#include "lnn/runtime/artifact_abi.h"
 
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
@@ -26,7 +27,8 @@ enum CallField {
   OutputDims,
   Scratch,
   Services,
-  Context
+  Context,
+  Figures
 };
 enum ServiceField { AllocOutput, AllocScratch, Fail };
 
@@ -46,6 +48,7 @@ private:
   Type pointer;
   Location loc;
   Value call, status;
+  Value unwanted; ///< figures that nobody asked for
   SmallVector<int64_t> firstOutputDim;
 
   Value i64(int64_t value) {
@@ -94,6 +97,8 @@ private:
   void lowerArena(ArenaOp op);
   void lowerScratch(ScratchOp op);
   void lowerCheck(CheckOp op);
+  void lowerEnter(EnterRegionOp op);
+  void lowerLeave(LeaveRegionOp op);
   void endRunIf(Value condition);
 };
 
@@ -153,6 +158,8 @@ void EntryLowering::lowerArguments() {
   b.setInsertionPointToStart(&entry);
   status = LLVM::AllocaOp::create(b, loc, pointer, b.getI32Type(), i32(1));
   LLVM::StoreOp::create(b, loc, i32(0), status);
+  if (main->hasAttr("lnn.regions"))
+    unwanted = LLVM::AllocaOp::create(b, loc, pointer, b.getI64Type(), i32(4));
   Value inputs = loadPointer(call, Inputs), dims = loadPointer(call, Dims);
   int64_t position = 0;
   for (auto [number, argument] : llvm::enumerate(arguments)) {
@@ -253,6 +260,48 @@ void EntryLowering::lowerCheck(CheckOp op) {
   op->erase();
 }
 
+/// The machine's clock. x86 has its counter of cycles; elsewhere that is often
+/// not for users to read, and the steady one is.
+static Value readClock(OpBuilder &b, Location loc, bool x86) {
+  StringRef name = x86 ? "llvm.readcyclecounter" : "llvm.readsteadycounter";
+  return LLVM::CallIntrinsicOp::create(b, loc, b.getI64Type(),
+                                       b.getStringAttr(name), ValueRange())
+      .getResult(0);
+}
+
+static bool isX86(Operation *op) {
+  auto triple =
+      op->getParentOfType<ModuleOp>()->getAttrOfType<StringAttr>("lnn.triple");
+  return !triple || triple.getValue().starts_with("x86");
+}
+
+void EntryLowering::lowerEnter(EnterRegionOp op) {
+  b.setInsertionPoint(op);
+  op.replaceAllUsesWith(readClock(b, op.getLoc(), isX86(main)));
+  op->erase();
+}
+
+void EntryLowering::lowerLeave(LeaveRegionOp op) {
+  static_assert(sizeof(lnn_abi_figures) == 4 * sizeof(int64_t));
+  b.setInsertionPoint(op);
+  loc = op.getLoc();
+  Value now = readClock(b, loc, isX86(main));
+  Value ticks = LLVM::SubOp::create(b, loc, now, op.getStart());
+  Value figures = loadPointer(call, Figures);
+  Type record = LLVM::LLVMArrayType::get(b.getI64Type(), 4);
+  Value own = element(figures, record, op.getNumber());
+  Value place = LLVM::SelectOp::create(b, loc, isNull(figures), unwanted, own);
+  Value added[] = {i64(1), ticks, toI64(op.getOperations()),
+                   toI64(op.getBytes())};
+  for (auto [i, value] : llvm::enumerate(added)) {
+    Value at = element(place, b.getI64Type(), i);
+    Value before = LLVM::LoadOp::create(b, loc, b.getI64Type(), at);
+    LLVM::StoreOp::create(b, loc, LLVM::AddOp::create(b, loc, before, value),
+                          at);
+  }
+  op->erase();
+}
+
 LogicalResult EntryLowering::run() {
   for (Type type : main.getArgumentTypes())
     if (auto memref = dyn_cast<MemRefType>(type);
@@ -269,7 +318,8 @@ LogicalResult EntryLowering::run() {
   lowerArguments();
   SmallVector<Operation *> ops;
   main.walk([&](Operation *op) {
-    if (isa<OutputOp, ArenaOp, ScratchOp, CheckOp, func::ReturnOp>(op))
+    if (isa<OutputOp, ArenaOp, ScratchOp, CheckOp, EnterRegionOp, LeaveRegionOp,
+            func::ReturnOp>(op))
       ops.push_back(op);
   });
   for (Operation *op : ops) {
@@ -283,6 +333,10 @@ LogicalResult EntryLowering::run() {
       lowerScratch(scratch);
     } else if (auto check = dyn_cast<CheckOp>(op)) {
       lowerCheck(check);
+    } else if (auto enter = dyn_cast<EnterRegionOp>(op)) {
+      lowerEnter(enter);
+    } else if (auto leave = dyn_cast<LeaveRegionOp>(op)) {
+      lowerLeave(leave);
     } else {
       b.setInsertionPoint(op);
       op->setOperands(
@@ -310,6 +364,8 @@ struct LowerEntryPass : impl::LnnLowerEntryPassBase<LowerEntryPass> {
       module->setAttr(key, main->getAttr(key));
       main->removeAttr(key);
     }
+    if (Attribute regions = main->removeAttr("lnn.regions"))
+      module->setAttr("lnn.regions", regions);
     main.removeArgAttrsAttr();
     main.setName("lnn_run");
   }

@@ -1,6 +1,7 @@
 //===- Pipeline.cpp - from models to the LLVM dialect ---------------------===//
 #include "lnn/Codegen/Passes.h"
 #include "lnn/Conversion/Passes.h"
+#include "lnn/Profile/Passes.h"
 #include "lnn/Streaming/Passes.h"
 #include "lnn/Target/Cpu/Cpu.h"
 #include "lnn/Transforms/Passes.h"
@@ -125,6 +126,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   lanes = std::max(lanes, 1u);
   buildTensorStage(pm, options, lanes);
   buildBufferStage(pm);
+  if (options.profile)
+    pm.addNestedPass<func::FuncOp>(createLnnProfileRegionsPass());
   buildLoopStage(pm, lanes, math);
   buildLLVMStage(pm);
 }

@@ -5,11 +5,15 @@
 // CHECK: lnn.arena %{{.*}} : memref<?xi8>
 // CHECK: lnn.scratch(%{{.*}}) : memref<?xf32>
 // CHECK: lnn.check %{{.*}}, "sizes must agree"
+// CHECK: %[[START:.*]] = lnn.enter_region
+// CHECK: lnn.leave_region 3 since %[[START]] counting %{{.*}} operations, %{{.*}} bytes
 func.func @good(%n: index, %c: i1) {
   %y = lnn.output 0(%n) : memref<?x4xf32>
   %a = lnn.arena %n : memref<?xi8>
   %s = lnn.scratch(%n) : memref<?xf32>
   lnn.check %c, "sizes must agree"
+  %start = lnn.enter_region
+  lnn.leave_region 3 since %start counting %n operations, %n bytes
   return
 }
 
@@ -108,4 +112,12 @@ func.func @start_outside(%a: f32, %b: f32) -> f32 {
   // expected-error @+1 {{must be in the body of a linalg.generic}}
   %s = lnn.start %a from %b : f32
   return %s : f32
+}
+
+// -----
+
+func.func @leave_region_number(%start: i64, %n: index) {
+  // expected-error @+1 {{attribute 'number' failed to satisfy constraint: 64-bit signless integer attribute whose value is non-negative}}
+  lnn.leave_region -1 since %start counting %n operations, %n bytes
+  return
 }

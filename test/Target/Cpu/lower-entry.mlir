@@ -33,6 +33,33 @@ module {
 
 // -----
 
+// A region's figures: its entry, the ticks of the time stamp counter, its operations and bytes. Where the caller wants none they go
+// to memory of the function's own.
+// CHECK: module attributes {lnn.inputs = [], {{.*}}lnn.regions = [{kind = "map"
+// CHECK-LABEL: func.func @lnn_run(%arg0: !llvm.ptr)
+// CHECK: %[[OWN:.*]] = llvm.alloca %{{.*}} x i64
+// CHECK: %[[START:.*]] = llvm.call_intrinsic "llvm.readcyclecounter"() : () -> i64
+// CHECK: %[[END:.*]] = llvm.call_intrinsic "llvm.readcyclecounter"() : () -> i64
+// CHECK: %[[TICKS:.*]] = llvm.sub %[[END]], %[[START]]
+// CHECK: llvm.getelementptr %arg0[7]
+// CHECK: %[[ALL:.*]] = llvm.load
+// CHECK: %[[REGION:.*]] = llvm.getelementptr %[[ALL]][1] : (!llvm.ptr) -> !llvm.ptr, !llvm.array<4 x i64>
+// CHECK: %[[PLACE:.*]] = llvm.select %{{.*}}, %[[OWN]], %[[REGION]]
+// CHECK: %[[TICKS_AT:.*]] = llvm.getelementptr %[[PLACE]][1]
+// CHECK: %[[BEFORE:.*]] = llvm.load %[[TICKS_AT]]
+// CHECK: %[[SUM:.*]] = llvm.add %[[BEFORE]], %[[TICKS]]
+// CHECK: llvm.store %[[SUM]], %[[TICKS_AT]]
+module attributes {lnn.triple = "x86_64-pc-linux-gnu"} {
+  func.func @main() attributes {lnn.inputs = [], lnn.symbols = [], lnn.messages = [], lnn.outputs = [], lnn.regions = [{kind = "map", name = "a", nodes = "a", parent = -1}, {kind = "map", name = "b", nodes = "b", parent = 0}]} {
+    %c8 = arith.constant 8 : index
+    %start = lnn.enter_region
+    lnn.leave_region 1 since %start counting %c8 operations, %c8 bytes
+    return
+  }
+}
+
+// -----
+
 // Memory for what depends on data.
 // CHECK-LABEL: func.func @lnn_run
 // CHECK: llvm.call %{{.*}} : !llvm.ptr, (!llvm.ptr, i64) -> !llvm.ptr

@@ -71,6 +71,10 @@ struct CpuPipelineOptions
       *this, "fold-feedback",
       llvm::cl::desc("compose constant feedback into recurrent matrices"),
       llvm::cl::init(true)};
+  Option<bool> profile{
+      *this, "profile",
+      llvm::cl::desc("count time, operations and bytes of the model's regions"),
+      llvm::cl::init(false)};
 };
 
 /// From the onnx level, or any level below, to the LLVM dialect.

@@ -8,7 +8,7 @@ def LnnLowerEntryPass : Pass<"lnn-lower-entry", "::mlir::ModuleOp"> {
   let summary = "make @main the entry point that a run calls";
   let description = [{
     `@main` on buffers becomes `@lnn_run(!llvm.ptr) -> i32`, which takes an `lnn_abi_call` (lnn/runtime/artifact_abi.h): arguments are
-    read from it, `lnn.output`, `lnn.arena`, `lnn.scratch` and `lnn.check` go to its fields and services. The
+    read from it, `lnn.output`, `lnn.arena`, `lnn.scratch`, `lnn.check` and `lnn.leave_region` go to its fields and services. The
     signature moves to the module, where `--emit-object` finds it. Control flow must be in the cf dialect already.
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect", "::mlir::arith::ArithDialect"];
