@@ -87,9 +87,9 @@ bool Reroller::isScattered(const Run &run) const {
         for (Graph::Use use : graph.usesOf(id))
           if (use.user < 0 || !matcher.inRun(use.user))
             now.push_back(use.user);
-      if (!before.empty() && !now.empty() &&
-          llvm::none_of(now,
-                        [&](int id) { return llvm::is_contained(before, id); }))
+      if (!before.empty() && !now.empty() && llvm::none_of(now, [&](int id) {
+            return llvm::is_contained(before, id);
+          }))
         return true;
       if (!now.empty())
         before = now;
@@ -214,8 +214,7 @@ int Reroller::searchInterval(Interval interval, unsigned &made) {
     Interval wider{interval.begin, interval.end, m * interval.period};
     std::optional<Run> run = bestRun(wider);
     if (!run || !matcher.complete(*run) ||
-        !worthwhile(run->places(), run->trip(), leastTrip) ||
-        isScattered(*run))
+        !worthwhile(run->places(), run->trip(), leastTrip) || isScattered(*run))
       continue;
     int first = interval.end;
     for (auto &iteration : run->backward)
@@ -318,9 +317,11 @@ bool Reroller::round(unsigned &made) {
   knownPhases.clear();
   SmallVector<int> candidates = periods();
   // Two blocks alike may be so by accident: they wait until nothing longer is
-  // found.
+  // found, and the larger they are the less.
   for (int least : {3, 2}) {
     leastTrip = least;
+    if (least == 2)
+      std::reverse(candidates.begin(), candidates.end());
     for (int period : candidates)
       if (unsigned found = search(period)) {
         made += found;

@@ -21,11 +21,10 @@ int Graph::shapeId(Type type, ArrayRef<uintptr_t> more) {
     auto [it, isNew] = staticShapes.try_emplace(type, 0);
     if (!isNew)
       return it->second;
-    return it->second =
-               shapeIds
-                   .try_emplace({uintptr_t(type.getAsOpaquePointer())},
-                                shapeIds.size())
-                   .first->second;
+    return it->second = shapeIds
+                            .try_emplace({uintptr_t(type.getAsOpaquePointer())},
+                                         shapeIds.size())
+                            .first->second;
   }
   std::vector<uintptr_t> key{uintptr_t(type.getAsOpaquePointer())};
   key.insert(key.end(), more.begin(), more.end());

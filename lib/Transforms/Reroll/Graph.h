@@ -87,12 +87,13 @@ struct Body {
   unsigned slices() const { return sliceTypes.size(); }
 };
 
-/// Numbers of nodes by the hash of what they compute. One flat array: a graph of
-/// 100,000 nodes is looked up several times over, and each step to elsewhere in
-/// memory is a wait.
+/// Numbers of nodes by the hash of what they compute. One flat array: a graph
+/// of 100,000 nodes is looked up several times over, and each step to elsewhere
+/// in memory is a wait.
 class NodeTable {
 public:
-  /// The node of that hash for which `same` holds, or `id`, which is added then.
+  /// The node of that hash for which `same` holds, or `id`, which is added
+  /// then.
   template <typename Same> int findOrAdd(size_t hash, int id, Same same) {
     if (2 * (count + 1) > slots.size())
       grow(std::max<size_t>(64, 2 * slots.size()));

@@ -111,4 +111,25 @@ def LnnMergeStepsPass : Pass<"lnn-merge-steps", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::lnn::LnnDialect", "::lnn::ode::OdeDialect", "::mlir::arith::ArithDialect",
       "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
+
+def OdeMergeStepsPass : Pass<"ode-merge-steps", "::mlir::func::FuncOp"> {
+  let summary = "make a scan of solver steps one solve";
+  let description = [{
+    A scan that does nothing but integrate its state by one `ode.solve` over a known duration, its field being the same in all steps, is
+    one `ode.solve`: over the whole time with as many steps where only the last state is read, `at` the times when the
+    steps end where each state is. The times are in f64, and their differences must be the duration exactly, so that each step is what it was.
+
+    ```mlir
+    %y, %hn = lnn.scan %i of %c8 carrying (%h = %h0) stacking (dim 0) : ... {
+      %next = ode.solve %h for %c0.1 method <rk4, steps = 1> : tensor<3x4xf32>, f32 {...}
+      lnn.yield %next : tensor<3x4xf32> carrying %next : tensor<3x4xf32>
+    }
+    // becomes
+    %y = ode.solve %h0 at dense<[0.1, 0.2, ...]> method <rk4, steps = 1> : tensor<3x4xf32>, tensor<8xf64> {...}
+    ```
+  }];
+  let options = [Option<"remarks", "remarks", "bool", "false", "say of each scan that is gone how many steps it had">];
+  let statistics = [Statistic<"numMerged", "merged", "scans that are gone">];
+  let dependentDialects = ["::lnn::ode::OdeDialect", "::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
 #endif
