@@ -211,6 +211,7 @@ def test_leaky(keep, tmp_path):
 
 
 TABLEAUX = {
+    "midpoint": ([[1 / 2]], [0, 1]),
     "heun": ([[1]], [1 / 2, 1 / 2]),
     "rk4": ([[1 / 2], [0, 1 / 2], [0, 0, 1]], [1 / 6, 1 / 3, 1 / 3, 1 / 6]),
     "rk4_38": ([[1 / 3], [-1 / 3, 1], [1, -1, 1]], [1 / 8, 3 / 8, 3 / 8, 1 / 8]),
@@ -218,35 +219,105 @@ TABLEAUX = {
 }
 
 
-@pytest.mark.parametrize("name", TABLEAUX)
-def test_runge_kutta(name, tmp_path):
+def runge_kutta(b, h, field, durations, name, factored):
+    """The states after each step; `factored`: dt outside of the sums over the stages."""
     a, weights = TABLEAUX[name]
+    states = []
+
+    def combine(start, dt, coefficients, stages):
+        terms = [(c, k) for c, k in zip(coefficients, stages) if c]
+        if not factored:
+            for c, k in terms:
+                start = b.op("Add", start, b.op("Mul", b.const(dt * c), k))
+            return start
+        total = None
+        for c, k in terms:
+            term = k if c == 1 else b.op("Mul", k, b.const(c))
+            total = term if total is None else b.op("Add", total, term)
+        return b.op("Add", start, b.op("Mul", b.const(dt), total)) if terms else start
+
+    for dt in durations:
+        stages = []
+        for row in [[], *a]:
+            stages.append(field(combine(h, dt, row, stages)))
+        h = combine(h, dt, weights, stages)
+        states.append(h)
+    return states
+
+
+def runge_kutta8(h, field, durations, name):
+    a, weights = TABLEAUX[name]
+    states = []
+    for dt in durations:
+        stages = []
+        for row in [[], *a]:
+            at = h + dt * sum((c * k for c, k in zip(row, stages)), np.zeros_like(h))
+            stages.append(field(at))
+        h = h + dt * sum(c * k for c, k in zip(weights, stages))
+        states.append(h)
+    return np.stack(states)
+
+
+@pytest.mark.parametrize("every_state", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("factored", [False, True])
+@pytest.mark.parametrize("name", TABLEAUX)
+def test_runge_kutta(name, factored, layers, every_state, tmp_path):
     n, steps, dt = 5, 6, 0.125
     b = Builder(0)
-    h, hs, m = b.input("h", [2, n]), uniform(2, n), uniform(n, n)
-    matrix = b.const(m)
+    h, hs, matrices = b.input("h", [2, n]), uniform(2, n), [uniform(n, n) for _ in range(layers)]
+    weights = [b.const(m) for m in matrices]
 
-    def combine(start, coefficients, stages):
-        for c, k in zip(coefficients, stages):
-            if c:
-                start = b.op("Add", start, b.op("Mul", b.const(dt * c), k))
-        return start
+    def field(z):
+        for w in weights:
+            z = b.op("Tanh", b.op("MatMul", z, w))
+        return z
 
-    h8 = hs.astype("f8")
-    for _ in range(steps):
-        stages, stages8 = [], []
-        for row in [[], *a]:
-            stages.append(b.op("Tanh", b.op("MatMul", combine(h, row, stages), matrix)))
-            at = h8 + dt * sum((c * k for c, k in zip(row, stages8)), np.zeros_like(h8))
-            stages8.append(np.tanh(at @ m.astype("f8")))
-        h = combine(h, weights, stages)
-        h8 = h8 + dt * sum(c * k for c, k in zip(weights, stages8))
-    b.output(h, [2, n])
+    def field8(z):
+        for m in matrices:
+            z = np.tanh(z @ m.astype("f8"))
+        return z
+
+    states = runge_kutta(b, h, field, [dt] * steps, name, factored)
+    want = runge_kutta8(hs.astype("f8"), field8, [dt] * steps, name)
+    if every_state:
+        rows = [b.op("Unsqueeze", s, b.ints(0)) for s in states]
+        b.output(b.op("Concat", *rows, axis=0), [steps, 2, n])
+        op = f"method <{name}, steps = 1> : tensor<2x{n}xf32>, tensor<{steps}xf64>"
+    else:
+        want = want[-1]
+        b.output(states[-1], [2, n])
+        op = f"method <{name}, steps = {steps}>"
     check(
-        b, [h8], {"h": hs}, tmp_path,
-        # Re-rolling makes a loop of the last three stages of rk4.
-        op=f"method <{name}, steps = {steps}>" if name not in (None, "rk4") else None,
-        absent=None if name else "ode.solve",
+        b, [want], {"h": hs}, tmp_path,
+        op=op if name else None, absent="lnn.scan" if name else "ode.solve",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("every_state", [False, True])
+def test_runge_kutta_over_a_rounded_grid(every_state, tmp_path):
+    """Durations that differ by the rounding of the times."""
+    n, steps = 5, 7
+    b = Builder(0)
+    h, hs, m = b.input("h", [2, n]), uniform(2, n), uniform(n, n)
+    w = b.const(m)
+    durations = np.diff(np.linspace(0, 1, steps + 1, dtype="f4"))
+    assert len(set(durations)) > 1
+    states = runge_kutta(
+        b, h, lambda z: b.op("Tanh", b.op("MatMul", z, w)), durations, "rk4_38", True
+    )
+    want = runge_kutta8(
+        hs.astype("f8"), lambda z: np.tanh(z @ m.astype("f8")), durations.astype("f8"), "rk4_38"
+    )
+    if every_state:
+        rows = [b.op("Unsqueeze", s, b.ints(0)) for s in states]
+        b.output(b.op("Concat", *rows, axis=0), [steps, 2, n])
+    else:
+        want = want[-1]
+        b.output(states[-1], [2, n])
+    check(
+        b, [want], {"h": hs}, tmp_path, op="method <rk4_38, steps = 1>",
+        absent="lnn.scan" if every_state else None,
     )  # fmt: skip
 
 
