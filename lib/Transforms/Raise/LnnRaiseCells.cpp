@@ -122,8 +122,7 @@ struct LnnRaiseCellsPass : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
     SmallVector<ScanOp> scans;
     getOperation().walk([&](ScanOp scan) { scans.push_back(scan); });
     for (ScanOp scan : scans) {
-      notation.setBudget(perCandidate);
-      if (!scan->use_empty() && raiseRecurrence(scan, notation, report))
+      if (!scan->use_empty() && raiseRecurrence(scan, report))
         ++numRaised;
     }
     for (ScanOp scan : scans)

@@ -1,85 +1,609 @@
 //===- RaiseRecurrence.cpp - scans that are linear recurrences ------------===//
 //
-// A scan of one state h that becomes a h + b, elementwise, a and b being slices
-// of its inputs, and that yields nothing but the states.
+// A scan of one state h that becomes a h + b, where a and b do not depend on
+// the state, and that yields the states or what is read out of them: a sum over
+// one of the state's dimensions, in the scan or behind it. Where b is an outer
+// product, the state is a matrix. a and b are put together for all steps;
+// lnn-sink-producers brings what is larger than what it is made of back into
+// the loop.
 //
 //===----------------------------------------------------------------------===//
 #include "Cells.h"
 
+#include "lnn/Dialect/Lnn/Lnn.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
 using namespace mlir;
 
 namespace lnn::raise {
+namespace {
 
-/// The scan's input whose slice is read at these indices, sizes of 1 repeated;
-/// none where it is something else.
-static std::optional<unsigned> inputOf(ScanOp scan, F f,
-                                       ArrayRef<AffineExpr> at, bool repeats) {
-  auto argument =
-      f->kind == Kind::Read ? dyn_cast<BlockArgument>(f->value) : nullptr;
-  if (!argument || argument.getOwner() != &scan.getBody().front() ||
-      argument.getArgNumber() == 0 ||
-      argument.getArgNumber() > scan.getInputs().size())
-    return std::nullopt;
-  ArrayRef<int64_t> shape =
-      cast<RankedTensorType>(f->value.getType()).getShape();
-  if (shape.size() != at.size())
-    return std::nullopt;
-  for (auto [index, wanted, size] :
-       llvm::zip_equal(f->indices.getResults(), at, shape))
-    if (index != wanted && !(repeats && size == 1))
-      return std::nullopt;
-  return argument.getArgNumber() - 1;
+/// The variable of time, and the first of those that sums take.
+constexpr unsigned timeVariable = Notation::maxVariables - 1,
+                   firstSum = Notation::maxVariables / 2;
+
+class Recurrence {
+public:
+  Recurrence(ScanOp scan, const Report &report)
+      : scan(scan), report(report),
+        yield(cast<YieldOp>(scan.getBody().front().getTerminator())),
+        state(scan.getStates()[0]), next(yield.getStates()[0]),
+        type(dyn_cast<RankedTensorType>(state.getType())),
+        step(scan.getContext()), whole(scan.getContext()),
+        after(scan.getContext()) {}
+  bool raise();
+
+private:
+  ScanOp scan;
+  const Report &report;
+  YieldOp yield;
+  Value state, next;
+  RankedTensorType type;
+  /// Formulas of one step, of all of time, and of the next state.
+  Notation step, whole, after;
+  Indices at;                  ///< of the state
+  std::optional<bool> reverse; ///< of all that the recurrence reads and yields
+  F decay = nullptr;
+  SmallVector<Product> drive;
+  /// The outputs that are read; and the sum that they are, or null where they
+  /// are the states themselves.
+  SmallVector<unsigned> outputs;
+  F query = nullptr;
+  /// Of a step's output, or of all that is read out behind the scan.
+  SmallVector<AffineExpr> outputIndices;
+  Operation *readOut = nullptr;       ///< behind the scan
+  std::optional<unsigned> key, value; ///< dimensions of a matrix state
+  SmallVector<unsigned> rows;         ///< its others
+  F keys = nullptr, values = nullptr;
+
+  bool lacks(const Twine &what) {
+    return report.lacks({next, ScanOp()}, "lnn.linear_recurrence", what);
+  }
+  void stopAtSmall(Value value, int64_t full, unsigned depth);
+  int64_t full = 1; ///< elements of all steps' states
+  F overTime(F f, ArrayRef<AffineExpr> renamed);
+  bool splitStep();
+  bool findOutputs();
+  bool findReadOut(unsigned output);
+  bool matchReadOut(Value result, Value states, ArrayRef<AffineExpr> indices);
+  bool findReadOutBehind();
+  Operation *place() { return readOut ? readOut : scan.getOperation(); }
+  bool factor(unsigned k, unsigned v);
+  bool findMatrix();
+  Value tensorOf(F f, ArrayRef<AffineExpr> indices,
+                 ArrayRef<OpFoldResult> sizes);
+  Value reshaped(Value source, ArrayRef<AffineExpr> from,
+                 ArrayRef<AffineExpr> to, ArrayRef<OpFoldResult> sizes);
+  Value moved(Value source, ArrayRef<AffineExpr> from, ArrayRef<AffineExpr> to,
+              ArrayRef<OpFoldResult> sizes);
+  unsigned rowsBeforeTime();
+  Value timed(F f, unsigned dim, ArrayRef<unsigned> dims, bool broadcasts);
+  bool buildMatrix();
+  bool buildDiagonal();
+  void replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
+               ArrayRef<AffineExpr> last);
+  SmallVector<OpFoldResult> stateSizes;
+  AffineExpr time() const { return whole.variable(timeVariable); }
+  OpFoldResult length() { return getAsOpFoldResult(scan.getLength()); }
+};
+} // namespace
+
+static int64_t knownElements(ShapedType type) {
+  int64_t count = 1;
+  for (int64_t size : type.getShape())
+    count *= ShapedType::isDynamic(size) ? 1 : size;
+  return count;
 }
 
-bool raiseRecurrence(ScanOp scan, Notation &notation, const Report &report) {
-  auto yield = cast<YieldOp>(scan.getBody().front().getTerminator());
-  if (scan.getInits().size() != 1 || scan.getNumOutputs() == 0)
-    return false;
-  Value state = scan.getStates()[0], next = yield.getStates()[0];
-  auto type = dyn_cast<RankedTensorType>(state.getType());
-  if (!type || !formulaType(type) || type.getRank() == 0 ||
-      llvm::any_of(yield.getOutputs(), [&](Value v) { return v != next; }))
-    return false;
-  Indices at = notation.variables(type.getShape());
-  F here = notation.element(state, at);
+/// What is smaller than all steps' states together is computed as it stands,
+/// not again for each element of the state.
+void Recurrence::stopAtSmall(Value value, int64_t full, unsigned depth) {
+  Operation *op = value.getDefiningOp();
+  auto shaped = dyn_cast<RankedTensorType>(value.getType());
+  if (!op || !shaped || depth > 64)
+    return;
+  if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp,
+          tensor::ExtractSliceOp>(op))
+    return stopAtSmall(op->getOperand(0), full, depth + 1);
+  auto structured = dyn_cast<linalg::LinalgOp>(op);
+  bool elementwise =
+      structured ? structured.getNumLoops() == structured.getNumParallelLoops()
+                 : OpTrait::hasElementwiseMappableTraits(op);
+  if (!elementwise || knownElements(shaped) < full) {
+    whole.addBarrier(value);
+    return;
+  }
+  for (Value operand : op->getOperands())
+    stopAtSmall(operand, full, depth + 1);
+}
+
+/// A step's formula as one of all steps; null where it is of what only the body
+/// has.
+F Recurrence::overTime(F f, ArrayRef<AffineExpr> renamed) {
+  auto isOutside = [&](Value v) {
+    return !scan.getBody().isAncestor(v.getParentRegion());
+  };
+  switch (f->kind) {
+  case Kind::Number:
+    return whole.number(f->number, f->type);
+  case Kind::Scalar:
+    return isOutside(f->value) ? whole.scalar(f->value) : nullptr;
+  case Kind::Sum:
+    return nullptr;
+  case Kind::Apply: {
+    SmallVector<F> operands;
+    for (F operand : f->operands) {
+      operands.push_back(overTime(operand, renamed));
+      if (!operands.back())
+        return nullptr;
+    }
+    return whole.apply(f->name, f->attributes, operands);
+  }
+  case Kind::Read:
+    break;
+  }
+  Indices indices(
+      f->indices.replaceDimsAndSymbols(renamed, {}, Notation::maxVariables, 0)
+          .getResults());
+  if (isOutside(f->value)) {
+    stopAtSmall(f->value, full, 0);
+    return whole.element(f->value, indices);
+  }
+  auto slice = dyn_cast<BlockArgument>(f->value);
+  if (!slice || slice.getOwner() != &scan.getBody().front() ||
+      slice.getArgNumber() == 0 ||
+      slice.getArgNumber() > scan.getInputs().size())
+    return nullptr;
+  unsigned i = slice.getArgNumber() - 1;
+  if (reverse.value_or(scan.getReverse()[i]) != scan.getReverse()[i])
+    return nullptr;
+  reverse = scan.getReverse()[i];
+  indices.insert(indices.begin() + scan.getDims()[i], time());
+  return whole.element(scan.getInputs()[i], indices);
+}
+
+static SmallVector<AffineExpr> sameVariables(const Notation &notation) {
+  SmallVector<AffineExpr> result;
+  for (unsigned d = 0; d < Notation::maxVariables; ++d)
+    result.push_back(notation.variable(d));
+  return result;
+}
+
+/// h' = decay h + drive.
+bool Recurrence::splitStep() {
+  at = step.variables(type.getShape());
+  F here = step.element(state, at);
   std::optional<SmallVector<Product>> terms =
-      expandedTermsOf(notation.element(next, at));
-  if (!terms || terms->size() != 2)
+      expandedTermsOf(step.element(next, at));
+  if (!terms)
     return false;
   Product factor;
   factor.over.push_back(here);
-  std::optional<Product> decay = quotient((*terms)[0], factor);
-  bool flipped = !decay;
-  if (flipped)
-    decay = quotient((*terms)[1], factor);
-  F a = decay ? decay->single() : nullptr, b = (*terms)[!flipped].single();
-  if (!a || !b)
-    return false;
-  std::optional<unsigned> i = inputOf(scan, a, at, true),
-                          j = inputOf(scan, b, at, false);
-  if (!i || !j || scan.getDims()[*i] != scan.getDims()[*j] ||
-      scan.getReverse()[*i] != scan.getReverse()[*j])
-    return false;
-  int64_t dim = scan.getDims()[*j];
-  bool reverse = scan.getReverse()[*j];
-  Value drive = scan.getInputs()[*j];
-  if (dim >= std::max<int64_t>(type.getRank(), 1))
-    return false; // time behind the state
-  for (unsigned o = 0; o < scan.getNumOutputs(); ++o)
-    if (scan.getOutDims()[o] != dim || scan.getOutReverse()[o] != reverse ||
-        scan.getResult(o).getType() != drive.getType())
+  SmallVector<Product> ofState, others;
+  auto readsState = [&](const Product &p) {
+    return llvm::any_of(llvm::concat<const F>(p.over, p.under),
+                        [&](F f) { return step.reads(f, state); });
+  };
+  for (const Product &term : *terms) {
+    if (!readsState(term)) {
+      others.push_back(term);
+      continue;
+    }
+    std::optional<Product> rest = quotient(term, factor);
+    if (!rest || readsState(*rest))
       return false;
-  OpBuilder builder(scan);
-  auto made = LinearRecurrenceOp::create(
-      builder, scan.getLoc(), drive.getType(), type, scan.getInputs()[*i],
-      drive, Value(), Value(), Value(), scan.getInits()[0],
-      builder.getI64IntegerAttr(dim),
-      reverse ? builder.getUnitAttr() : UnitAttr());
-  for (unsigned o = 0; o < scan.getNumOutputs(); ++o)
-    scan.getResult(o).replaceAllUsesWith(made.getStates());
-  scan.getResult(scan.getNumOutputs()).replaceAllUsesWith(made.getLast());
-  report.made(made, "lnn.linear_recurrence along dimension " + Twine(dim));
+    ofState.push_back(*rest);
+  }
+  if (ofState.empty() || others.empty())
+    return false;
+  // Constant factors of state and input alone are a filter's, which is as
+  // linear; but h + b is a sum.
+  if (ofState.size() == 1 && ofState[0].isNumber() &&
+      ofState[0].coefficient == 1)
+    return false;
+  full =
+      knownElements(type) * getConstantIntValue(scan.getLength()).value_or(1);
+  for (Value input : scan.getInputs())
+    stopAtSmall(input, full, 0);
+  SmallVector<AffineExpr> same = sameVariables(step);
+  decay = overTime(formulaOf(ofState, step, type.getElementType()), same);
+  F all = overTime(formulaOf(others, step, type.getElementType()), same);
+  if (!decay || !all)
+    return lacks("a factor is neither of the inputs nor invariant");
+  drive = termsOf(all);
   return true;
+}
+
+/// `result` as sum_k states(.., k, ..) q(.., k), where `indices` says which
+/// dimension of the states is which of the state, or the time.
+bool Recurrence::matchReadOut(Value result, Value states,
+                              ArrayRef<AffineExpr> indices) {
+  auto shaped = dyn_cast<RankedTensorType>(result.getType());
+  if (!shaped || !formulaType(shaped))
+    return false;
+  Indices own = after.variables(shaped.getShape());
+  F f = after.element(result, own), read = nullptr;
+  if (!f || f->kind != Kind::Sum)
+    return false;
+  Product product = factorsOf(f->operands[0]), rest;
+  rest.coefficient = product.coefficient;
+  rest.under = product.under;
+  for (F factor : product.over) {
+    if (factor->kind == Kind::Read && factor->value == states && !read)
+      read = factor;
+    else
+      rest.over.push_back(factor);
+  }
+  if (!read)
+    return false;
+  SmallVector<AffineExpr> renamed(Notation::maxVariables, after.zero());
+  uint64_t seen = 0;
+  std::optional<unsigned> summed;
+  for (auto [found, wanted] :
+       llvm::zip_equal(read->indices.getResults(), indices)) {
+    auto dim = dyn_cast<AffineDimExpr>(found);
+    auto ours = dyn_cast<AffineDimExpr>(wanted);
+    if (!dim && !ours)
+      continue;
+    if (!dim || !ours || seen >> dim.getPosition() & 1)
+      return false;
+    seen |= uint64_t(1) << dim.getPosition();
+    renamed[dim.getPosition()] = wanted;
+    if (dim.getPosition() == f->variable)
+      summed = ours.getPosition();
+  }
+  if (!summed || *summed == timeVariable ||
+      f->extent != type.getDimSize(*summed))
+    return false;
+  for (AffineExpr index : own)
+    if (auto dim = dyn_cast<AffineDimExpr>(index);
+        dim && !(seen >> dim.getPosition() & 1))
+      return false;
+  F q = formulaOf(rest, after, type.getElementType());
+  if (after.reads(q, states) || after.reads(q, state))
+    return false;
+  query = overTime(q, renamed);
+  if (!query)
+    return false;
+  key = *summed;
+  outputIndices.clear();
+  for (AffineExpr index : own)
+    outputIndices.push_back(index.replaceDims(renamed));
+  return true;
+}
+
+/// The step's output is the next state, or read out of it.
+bool Recurrence::findReadOut(unsigned output) {
+  Value step = yield.getOutputs()[output];
+  if (step == next)
+    return !query;
+  after.addBarrier(next);
+  return outputs.empty() && matchReadOut(step, next, at);
+}
+
+/// Something behind the scan is all that is read of its states, and read out.
+bool Recurrence::findReadOutBehind() {
+  if (outputs.size() != 1 || query ||
+      !scan.getResult(scan.getNumOutputs()).use_empty())
+    return false;
+  Value states = scan.getResult(outputs[0]), at = states;
+  after.addBarrier(states);
+  Indices indices = this->at;
+  indices.insert(indices.begin() + scan.getOutDims()[outputs[0]], time());
+  for (unsigned depth = 0; depth < 8 && at.hasOneUse(); ++depth) {
+    Operation *op = *at.user_begin();
+    if (op->getNumResults() != 1 || op->getBlock() != scan->getBlock())
+      return false;
+    // What it is multiplied with is taken as it is.
+    for (Value operand : op->getOperands())
+      if (operand != at && isa<RankedTensorType>(operand.getType()))
+        if (auto by = operand.getDefiningOp();
+            !by || !isa<linalg::FillOp, arith::ConstantOp>(by))
+          after.addBarrier(operand);
+    at = op->getResult(0);
+    auto structured = dyn_cast<linalg::LinalgOp>(op);
+    if (!structured || structured.getNumReductionLoops() == 0)
+      continue;
+    if (!matchReadOut(at, states, indices))
+      return false;
+    readOut = op;
+    return true;
+  }
+  return false;
+}
+
+bool Recurrence::findOutputs() {
+  for (unsigned o = 0; o < scan.getNumOutputs(); ++o) {
+    if (scan.getResult(o).use_empty())
+      continue;
+    if (!findReadOut(o))
+      return lacks("an output is neither the states nor a sum over one of "
+                   "their dimensions");
+    if (reverse.value_or(scan.getOutReverse()[o]) != scan.getOutReverse()[o])
+      return lacks("inputs and outputs run in different directions");
+    reverse = scan.getOutReverse()[o];
+    outputs.push_back(o);
+  }
+  if (!query)
+    outputIndices = at;
+  return true;
+}
+
+/// The drive as a product of something without `v`, and something without `k`.
+bool Recurrence::factor(unsigned k, unsigned v) {
+  if (drive.size() != 1 || k == v ||
+      ShapedType::isDynamic(type.getDimSize(k)) ||
+      ShapedType::isDynamic(type.getDimSize(v)) || (query && query->has(v)))
+    return false;
+  auto isKey = [&](F f) { return f->has(k); };
+  auto [ofKey, others] = partition(drive[0], isKey);
+  if (ofKey.variables() >> v & 1 || others.variables() >> k & 1 ||
+      (!query && (ofKey.over.empty() || !(others.variables() >> v & 1))))
+    return false;
+  keys = formulaOf(ofKey, whole, type.getElementType());
+  values = formulaOf(others, whole, type.getElementType());
+  key = k;
+  value = v;
+  rows.clear();
+  for (unsigned d = 0, e = type.getRank(); d < e; ++d)
+    if (d != k && d != v)
+      rows.push_back(d);
+  return keys && values;
+}
+
+bool Recurrence::findMatrix() {
+  unsigned rank = type.getRank();
+  if (rank < 2)
+    return false;
+  // All states: where they lie as they are wanted.
+  if (!query)
+    return (outputs.empty() || scan.getOutDims()[outputs[0]] <= rank - 2) &&
+           factor(rank - 2, rank - 1);
+  for (unsigned v = rank; v-- > 0;)
+    if (type.getDimSize(v) != 1 && factor(*key, v))
+      return true;
+  return false;
+}
+
+/// The source seen at other places of the dimensions of size 1; null where more
+/// would have to move.
+Value Recurrence::reshaped(Value source, ArrayRef<AffineExpr> from,
+                           ArrayRef<AffineExpr> to,
+                           ArrayRef<OpFoldResult> sizes) {
+  OpBuilder b(place());
+  Location loc = scan.getLoc();
+  auto shaped = cast<RankedTensorType>(source.getType());
+  auto real = [](ArrayRef<AffineExpr> indices) {
+    SmallVector<AffineExpr> result;
+    for (AffineExpr index : indices)
+      if (isa<AffineDimExpr>(index))
+        result.push_back(index);
+    return result;
+  };
+  SmallVector<AffineExpr> order = real(from);
+  if (order != real(to) || order.empty())
+    return {};
+  for (auto [index, size] : llvm::zip_equal(from, shaped.getShape()))
+    if (!isa<AffineDimExpr>(index) && size != 1)
+      return {};
+  SmallVector<int64_t> shape;
+  for (OpFoldResult size : sizes)
+    shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
+  auto target = RankedTensorType::get(shape, shaped.getElementType());
+  if (llvm::equal(from, to))
+    return shaped == target
+               ? source
+               : tensor::CastOp::create(b, loc, target, source).getResult();
+  // All units away, then others in.
+  auto groups = [&](ArrayRef<AffineExpr> indices) {
+    SmallVector<ReassociationIndices> result(order.size());
+    unsigned group = 0;
+    bool begun = false;
+    for (auto [d, index] : llvm::enumerate(indices)) {
+      if (isa<AffineDimExpr>(index)) {
+        if (begun)
+          ++group;
+        begun = true;
+      }
+      result[group].push_back(d);
+    }
+    return result;
+  };
+  if (order.size() != from.size())
+    source = tensor::CollapseShapeOp::create(b, loc, source, groups(from));
+  if (order.size() == to.size()) {
+    if (source.getType() != target)
+      source = tensor::CastOp::create(b, loc, target, source);
+    return source;
+  }
+  return tensor::ExpandShapeOp::create(b, loc, target, source, groups(to),
+                                       sizes);
+}
+
+/// A tensor's elements at other indices.
+Value Recurrence::moved(Value source, ArrayRef<AffineExpr> from,
+                        ArrayRef<AffineExpr> to, ArrayRef<OpFoldResult> sizes) {
+  if (Value view = reshaped(source, from, to, sizes))
+    return view;
+  Notation notation(scan.getContext());
+  notation.addBarrier(source);
+  Materializer copy(notation, place());
+  return copy.tensor(notation.element(source, from), to, sizes);
+}
+
+Value Recurrence::tensorOf(F f, ArrayRef<AffineExpr> indices,
+                           ArrayRef<OpFoldResult> sizes) {
+  if (f->kind == Kind::Read)
+    for (Notation::Source source : whole.sources(f))
+      if (!scan.getBody().isAncestor(source.tensor.getParentRegion()))
+        if (Value view = reshaped(source.tensor, source.indices.getResults(),
+                                  indices, sizes))
+          return view;
+  Materializer made(whole, place());
+  return made.tensor(f, indices, sizes);
+}
+
+/// Puts the op's results in place of the scan's; the indices are those of its
+/// dimensions.
+void Recurrence::replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
+                         ArrayRef<AffineExpr> last) {
+  OpBuilder b(place());
+  auto sizesOf = [&](ArrayRef<AffineExpr> indices, RankedTensorType shaped) {
+    SmallVector<OpFoldResult> sizes;
+    for (auto [index, size] : llvm::zip_equal(indices, shaped.getShape())) {
+      auto dim = dyn_cast<AffineDimExpr>(index);
+      if (!dim)
+        sizes.push_back(b.getIndexAttr(1));
+      else if (dim.getPosition() == timeVariable)
+        sizes.push_back(length());
+      else
+        sizes.push_back(stateSizes[dim.getPosition()]);
+    }
+    return sizes;
+  };
+  auto put = [&](Value old, Value from, ArrayRef<AffineExpr> own,
+                 ArrayRef<AffineExpr> wanted) {
+    auto shaped = cast<RankedTensorType>(old.getType());
+    Value value = moved(from, own, wanted, sizesOf(wanted, shaped));
+    if (value.getType() != shaped)
+      value = tensor::CastOp::create(b, scan.getLoc(), shaped, value);
+    old.replaceAllUsesWith(value);
+  };
+  if (readOut)
+    return put(readOut->getResult(0), op.getStates(), states, outputIndices);
+  for (unsigned o : outputs) {
+    SmallVector<AffineExpr> wanted(outputIndices);
+    wanted.insert(wanted.begin() + scan.getOutDims()[o], time());
+    put(scan.getResult(o), op.getStates(), states, wanted);
+  }
+  if (Value end = scan.getResult(scan.getNumOutputs()); !end.use_empty())
+    put(end, op.getLast(), last, at);
+}
+
+/// How many of the state's rows come in front of the time, so that what is read
+/// out lies as it is wanted.
+unsigned Recurrence::rowsBeforeTime() {
+  SmallVector<AffineExpr> order(outputIndices);
+  if (!readOut && !outputs.empty())
+    order.insert(order.begin() + scan.getOutDims()[outputs[0]], time());
+  const auto *now = llvm::find(order, time());
+  unsigned count = 0;
+  for (unsigned d : rows)
+    count += !isa<AffineDimExpr>(at[d]) || llvm::find(order, at[d]) < now;
+  return count;
+}
+
+/// A tensor of the rows with the time among them, then `dims`; of size 1 where
+/// the formula does not vary and that may be.
+Value Recurrence::timed(F f, unsigned dim, ArrayRef<unsigned> dims,
+                        bool broadcasts) {
+  Builder b(scan.getContext());
+  Indices indices;
+  SmallVector<OpFoldResult> sizes;
+  for (unsigned d : llvm::concat<const unsigned>(rows, dims)) {
+    bool one = broadcasts && !f->has(d);
+    indices.push_back(one ? whole.zero() : at[d]);
+    sizes.push_back(one ? b.getIndexAttr(1) : stateSizes[d]);
+  }
+  indices.insert(indices.begin() + dim, time());
+  sizes.insert(sizes.begin() + dim, length());
+  return tensorOf(f, indices, sizes);
+}
+
+bool Recurrence::buildMatrix() {
+  OpBuilder b(place());
+  unsigned dim = rowsBeforeTime();
+  SmallVector<unsigned, 2> both{*key, *value};
+  Value a = timed(decay, dim, decay->has(*value) ? both : ArrayRef(*key), true),
+        k = timed(keys, dim, *key, false),
+        v = timed(values, dim, *value, false),
+        q = query ? timed(query, dim, *key, false) : Value();
+  if (!a || !k || !v || (query && !q))
+    return lacks("a factor is not available in front of the loop");
+  Indices matrix, states;
+  SmallVector<OpFoldResult> sizes;
+  for (unsigned d : llvm::concat<const unsigned>(rows, both)) {
+    matrix.push_back(at[d]);
+    sizes.push_back(stateSizes[d]);
+    if (!query || d != *key)
+      states.push_back(at[d]);
+  }
+  states.insert(states.begin() + dim, time());
+  Value init = moved(scan.getInits()[0], at, matrix, sizes);
+  if (!init)
+    return false;
+  auto op = LinearRecurrenceOp::create(
+      b, scan.getLoc(), a, Value(), k, v, q, init, b.getI64IntegerAttr(dim),
+      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr());
+  replace(op, states, matrix);
+  report.made(op, "lnn.linear_recurrence of a " + Twine(type.getDimSize(*key)) +
+                      " x " + Twine(type.getDimSize(*value)) +
+                      " state along dimension " + Twine(dim));
+  return true;
+}
+
+bool Recurrence::buildDiagonal() {
+  if (query)
+    return lacks("what is read out is not of an outer product");
+  OpBuilder b(scan);
+  unsigned rank = type.getRank();
+  // Where a plain input or an output has the time already.
+  unsigned dim = rank - 1;
+  if (!outputs.empty())
+    dim = scan.getOutDims()[outputs[0]];
+  else if (!scan.getInputs().empty())
+    dim = scan.getDims()[0];
+  dim = std::min(dim, rank - 1);
+  Indices indices = at;
+  indices.insert(indices.begin() + dim, time());
+  SmallVector<OpFoldResult> sizes = stateSizes;
+  sizes.insert(sizes.begin() + dim, length());
+  F all = formulaOf(drive, whole, type.getElementType());
+  Value given = tensorOf(all, indices, sizes);
+  Indices states = indices;
+  for (auto [index, size] : llvm::zip_equal(indices, sizes))
+    if (auto v = dyn_cast<AffineDimExpr>(index);
+        v && v.getPosition() != timeVariable && !decay->has(v.getPosition())) {
+      index = whole.zero();
+      size = b.getIndexAttr(1);
+    }
+  Value a = tensorOf(decay, indices, sizes);
+  if (!given || !a)
+    return lacks("a factor is not available in front of the loop");
+  auto op = LinearRecurrenceOp::create(
+      b, scan.getLoc(), a, given, Value(), Value(), Value(), scan.getInits()[0],
+      b.getI64IntegerAttr(dim),
+      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr());
+  replace(op, states, at);
+  report.made(op, "lnn.linear_recurrence along dimension " + Twine(dim));
+  return true;
+}
+
+bool Recurrence::raise() {
+  if (!type || !formulaType(type) || type.getRank() == 0 ||
+      type.getRank() >= static_cast<int64_t>(firstSum))
+    return false;
+  for (Notation *notation : {&step, &whole, &after})
+    notation->setBudget(4096);
+  if (!splitStep() || !findOutputs())
+    return false;
+  OpBuilder b(scan);
+  stateSizes = tensor::getMixedSizes(b, scan.getLoc(), scan.getInits()[0]);
+  // Without the sum behind the scan it may still be a recurrence.
+  if (findReadOutBehind()) {
+    if (findMatrix())
+      return buildMatrix();
+    readOut = nullptr;
+    query = nullptr;
+    outputIndices = at;
+  }
+  return findMatrix() ? buildMatrix() : buildDiagonal();
+}
+
+bool raiseRecurrence(ScanOp scan, const Report &report) {
+  // Without inputs there is no sequence: a solver's steps.
+  return scan.getInits().size() == 1 && !scan.getInputs().empty() &&
+         Recurrence(scan, report).raise();
 }
 
 } // namespace lnn::raise

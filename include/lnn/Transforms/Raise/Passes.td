@@ -132,4 +132,22 @@ def OdeMergeStepsPass : Pass<"ode-merge-steps", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numMerged", "merged", "scans that are gone">];
   let dependentDialects = ["::lnn::ode::OdeDialect", "::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }
+
+def LnnSinkProducersPass : Pass<"lnn-sink-producers", "::mlir::func::FuncOp"> {
+  let summary = "compute in a scan what is larger than what it is made of";
+  let description = [{
+    A scan's input that is computed element by element, for the scan alone, of tensors that have at most half as many elements is
+    computed in the scan, from their slices. So the decay `exp(dt A)` of a Mamba, [time, channels, states], is never stored: `dt`, [time,
+    channels], is.
+
+    ```mlir
+    %a = linalg.generic ... ins(%dt, %A : tensor<?x64x1xf32>, tensor<64x16xf32>) ... {exp(dt * A)} -> tensor<?x64x16xf32>
+    lnn.scan ... over (%at = %a dim 0) ...
+    // becomes
+    lnn.scan ... over (%dtt = %dt dim 0) ... { %at = linalg.generic ... ins(%dtt, %A : tensor<64x1xf32>, tensor<64x16xf32>) ... }
+    ```
+  }];
+  let statistics = [Statistic<"numSunk", "sunk", "ops that are in a loop now">];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
 #endif
