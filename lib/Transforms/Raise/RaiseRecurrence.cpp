@@ -77,6 +77,8 @@ private:
   Value moved(Value source, ArrayRef<AffineExpr> from, ArrayRef<AffineExpr> to,
               ArrayRef<OpFoldResult> sizes);
   unsigned rowsBeforeTime();
+  SmallVector<OpFoldResult> sizesOf(ArrayRef<AffineExpr> indices);
+  F ordered(F f, ArrayRef<AffineExpr> order);
   Value timed(F f, unsigned dim, ArrayRef<unsigned> dims, bool broadcasts);
   bool buildMatrix();
   bool buildDiagonal();
@@ -443,28 +445,31 @@ Value Recurrence::tensorOf(F f, ArrayRef<AffineExpr> indices,
   return made.tensor(f, indices, sizes);
 }
 
+/// The sizes of a tensor with these indices.
+SmallVector<OpFoldResult> Recurrence::sizesOf(ArrayRef<AffineExpr> indices) {
+  Builder b(scan.getContext());
+  SmallVector<OpFoldResult> sizes;
+  for (AffineExpr index : indices) {
+    auto dim = dyn_cast<AffineDimExpr>(index);
+    if (!dim)
+      sizes.push_back(b.getIndexAttr(1));
+    else if (dim.getPosition() == timeVariable)
+      sizes.push_back(length());
+    else
+      sizes.push_back(stateSizes[dim.getPosition()]);
+  }
+  return sizes;
+}
+
 /// Puts the op's results in place of the scan's; the indices are those of its
 /// dimensions.
 void Recurrence::replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
                          ArrayRef<AffineExpr> last) {
   OpBuilder b(place());
-  auto sizesOf = [&](ArrayRef<AffineExpr> indices, RankedTensorType shaped) {
-    SmallVector<OpFoldResult> sizes;
-    for (auto [index, size] : llvm::zip_equal(indices, shaped.getShape())) {
-      auto dim = dyn_cast<AffineDimExpr>(index);
-      if (!dim)
-        sizes.push_back(b.getIndexAttr(1));
-      else if (dim.getPosition() == timeVariable)
-        sizes.push_back(length());
-      else
-        sizes.push_back(stateSizes[dim.getPosition()]);
-    }
-    return sizes;
-  };
   auto put = [&](Value old, Value from, ArrayRef<AffineExpr> own,
                  ArrayRef<AffineExpr> wanted) {
     auto shaped = cast<RankedTensorType>(old.getType());
-    Value value = moved(from, own, wanted, sizesOf(wanted, shaped));
+    Value value = moved(from, own, wanted, sizesOf(wanted));
     if (value.getType() != shaped)
       value = tensor::CastOp::create(b, scan.getLoc(), shaped, value);
     old.replaceAllUsesWith(value);
@@ -510,9 +515,48 @@ Value Recurrence::timed(F f, unsigned dim, ArrayRef<unsigned> dims,
   return tensorOf(f, indices, sizes);
 }
 
+/// The formula of tensors that lie in that order: each is read many times in a
+/// step, and once here.
+F Recurrence::ordered(F f, ArrayRef<AffineExpr> order) {
+  if (f->kind == Kind::Apply) {
+    SmallVector<F> operands;
+    for (F operand : f->operands)
+      operands.push_back(ordered(operand, order));
+    return whole.apply(f->name, f->attributes, operands);
+  }
+  if (f->kind != Kind::Read)
+    return f;
+  Indices wanted, found;
+  for (AffineExpr index : order)
+    if (isa<AffineDimExpr>(index) &&
+        llvm::is_contained(f->indices.getResults(), index))
+      wanted.push_back(index);
+  for (AffineExpr index : f->indices.getResults())
+    if (isa<AffineDimExpr>(index))
+      found.push_back(index);
+    else if (!isa<AffineConstantExpr>(index))
+      return f;
+  if (found == wanted || found.size() != wanted.size())
+    return f;
+  Value value =
+      moved(f->value, f->indices.getResults(), wanted, sizesOf(wanted));
+  if (!value)
+    return f;
+  whole.addBarrier(value);
+  return whole.element(value, wanted);
+}
+
 bool Recurrence::buildMatrix() {
   OpBuilder b(place());
   unsigned dim = rowsBeforeTime();
+  if (decay->has(*value) && decay->has(*key)) {
+    Indices order;
+    for (unsigned d : rows)
+      order.push_back(at[d]);
+    order.insert(order.begin() + dim, time());
+    order.append({at[*key], at[*value]});
+    decay = ordered(decay, order);
+  }
   SmallVector<unsigned, 2> both{*key, *value};
   Value a = timed(decay, dim, decay->has(*value) ? both : ArrayRef(*key), true),
         k = timed(keys, dim, *key, false),
