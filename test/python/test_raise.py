@@ -360,3 +360,210 @@ def test_hillis_steele(steps, broken, tmp_path):
         op=None if broken else "lnn.linear_recurrence",
         absent="lnn.linear_recurrence" if broken and steps > 2 else None,
     )  # fmt: skip
+
+
+def selective(b, names, form, steps, shared=False):
+    """An unrolled selective scan as Mamba's reference writes it, and the names of its inputs."""
+    op, (x, dt, a, bb, c, h) = b.op, names
+    # [B, D, T, N]
+    dta = op("Mul", op("Unsqueeze", dt, b.ints(3)), op("Unsqueeze", a, b.ints(0, 2)))
+    decay = op("Exp", dta)
+    drive = op(
+        "Mul",
+        op("Mul", op("Unsqueeze", dt, b.ints(3)), op("Unsqueeze", bb, b.ints(1))),
+        op("Unsqueeze", x, b.ints(3)),
+    )
+    outs = []
+    for t in range(steps):
+        at = b.const(t, "i8")
+        pick = lambda v, axis: op("Gather", v, at, axis=axis)  # noqa: E731, B023
+        before = h
+        h = op("Add", op("Mul", pick(decay, 2), h), pick(drive, 2))
+        ct = pick(c, 1)  # [B, N]
+        if form == "matmul":
+            y = op("MatMul", h, op("Unsqueeze", ct, b.ints(2)))
+            y = op("Squeeze", y, b.ints(2))
+        elif form == "einsum":
+            y = op("Einsum", h, ct, equation="bdn,bn->bd")
+        elif form == "sum":
+            y = op("ReduceSum", op("Mul", h, op("Unsqueeze", ct, b.ints(1))), b.ints(2), keepdims=0)
+        elif form == "of_before":
+            y = op("Einsum", before, ct, equation="bdn,bn->bd")
+        elif form == "nonlinear":
+            y = op("Einsum", op("Tanh", h), ct, equation="bdn,bn->bd")
+        outs.append(op("Unsqueeze", y, b.ints(2)))
+    return op("Concat", *outs, axis=2), h
+
+
+def selective8(x, dt, a, bb, c, h, form):
+    outs = []
+    for t in range(x.shape[2]):
+        decay = np.exp(dt[:, :, t, None] * a)
+        before, h = h, decay * h + (dt[:, :, t] * x[:, :, t])[..., None] * bb[:, t][:, None]
+        of = {"of_before": before, "nonlinear": np.tanh(h)}.get(form, h)
+        outs.append(np.einsum("bdn,bn->bd", of, c[:, t]))
+    return np.stack(outs, 2), h
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("form", ["matmul", "einsum", "sum", "of_before", "nonlinear"])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_selective_scan(rows, form, last, tmp_path):
+    d, n, steps = 5, 3, 9
+    b = Builder(0)
+    v = {
+        "x": uniform(rows, d, steps), "dt": 0.3 + uniform(rows, d, steps) / 4,
+        "a": -np.exp(uniform(d, n)), "b": uniform(rows, steps, n), "c": uniform(rows, steps, n),
+        "h": uniform(rows, d, n),
+    }  # fmt: skip
+    names = [b.input(k, value.shape) for k, value in v.items()]
+    y, h = selective(b, names, form, steps)
+    want = selective8(*(value.astype("f8") for value in v.values()), form)
+    b.output(y, [rows, d, steps])
+    if last:
+        b.output(h, [rows, d, n])
+    linear = form not in ("of_before", "nonlinear")
+    check(
+        b, want[: 1 + last], v, tmp_path,
+        op=f"(tensor<{rows}x{steps}x{n}x{d}xf32>" if linear else None,  # decays, [.., K, V]
+        absent="lnn.scan" if linear else "lnn.linear_recurrence",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_heads_with_one_decay(behind, tmp_path):
+    """Mamba-2: a state [heads, P, N] each, one decay a head, B and C for all of them."""
+    rows, heads, p, n, steps = 2, 3, 4, 5, 7
+    b = Builder(0)
+    v = {
+        "x": uniform(rows, steps, heads, p), "a": 0.5 + uniform(rows, steps, heads) / 2,
+        "b": uniform(rows, steps, n), "c": uniform(rows, steps, n),
+    }  # fmt: skip
+    x, a, bb, c = (b.input(k, value.shape) for k, value in v.items())
+    op = b.op
+    h, h8 = b.const(np.zeros((rows, heads, p, n))), np.zeros((rows, heads, p, n))
+    outs, want, states = [], [], []
+    v8 = {k: value.astype("f8") for k, value in v.items()}
+    for t in range(steps):
+        xt, at, bt, ct = (op("Gather", s, b.const(t, "i8"), axis=1) for s in (x, a, bb, c))
+        outer = op("Mul", op("Unsqueeze", xt, b.ints(3)), op("Unsqueeze", bt, b.ints(1, 2)))
+        h = op("Add", op("Mul", h, op("Unsqueeze", at, b.ints(2, 3))), outer)
+        h8 = v8["a"][:, t, :, None, None] * h8
+        h8 = h8 + v8["x"][:, t, ..., None] * v8["b"][:, t, None, None]
+        want.append(np.einsum("bhpn,bn->bhp", h8, v8["c"][:, t]))
+        if behind:
+            states.append(op("Unsqueeze", h, b.ints(1)))
+        else:
+            y = op("MatMul", h, op("Unsqueeze", ct, b.ints(1, 3)))
+            outs.append(op("Squeeze", op("Unsqueeze", y, b.ints(1)), b.ints(4)))
+    if behind:
+        of = op("Mul", op("Concat", *states, axis=1), op("Unsqueeze", c, b.ints(2, 3)))
+        y = op("ReduceSum", of, b.ints(4), keepdims=0)
+    else:
+        y = op("Concat", *outs, axis=1)
+    b.output(y, [rows, steps, heads, p])
+    check(
+        b, [np.stack(want, 1)], v, tmp_path,
+        op=f"tensor<{rows}x{heads}x{n}x{p}xf32>)", absent="lnn.scan",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("form", ["filter", "gated", "sum"])
+def test_diagonal(form, direction, tmp_path):
+    """h' = h + r (x - h), h' = (1 - z) h + z x with gates of the input, and a plain sum."""
+    rows, n, steps = 2, 5, 8
+    b = Builder(0)
+    v = {
+        "x": uniform(rows, steps, n),
+        "z": 0.5 + uniform(rows, steps, n) / 2,
+        "h": uniform(rows, n),
+    }
+    x, z, h = (b.input(k, value.shape) for k, value in v.items())
+    v8 = {k: value.astype("f8") for k, value in v.items()}
+    h8, op, rate, one = v8["h"], b.op, b.const(0.25), b.const(1.0)
+    outs, want = [], []
+    for t in range(steps) if direction == "forward" else reversed(range(steps)):
+        xt, zt = (op("Gather", s, b.const(t, "i8"), axis=1) for s in (x, z))
+        x8, z8 = v8["x"][:, t], v8["z"][:, t]
+        if form == "filter":
+            h, h8 = op("Add", h, op("Mul", rate, op("Sub", xt, h))), h8 + 0.25 * (x8 - h8)
+        elif form == "gated":
+            h = op("Add", op("Mul", op("Sub", one, zt), h), op("Mul", zt, xt))
+            h8 = (1 - z8) * h8 + z8 * x8
+        else:
+            h, h8 = op("Add", h, op("Mul", zt, xt)), h8 + z8 * x8
+        outs.append(op("Unsqueeze", h, b.ints(1)))
+        want.append(h8)
+    if direction == "backward":
+        outs, want = outs[::-1], want[::-1]
+    b.output(op("Concat", *outs, axis=1), [rows, steps, n])
+    b.output(h, [rows, n])
+    check(
+        b, [np.stack(want, 1), h8], v, tmp_path,
+        op=None if form == "sum" else "lnn.linear_recurrence",
+        absent="lnn.linear_recurrence" if form == "sum" else "lnn.scan",
+    )  # fmt: skip
+
+
+def test_recurrence_of_any_length(tmp_path):
+    """A Scan of the user's, whose body computes the decay: sizes and length are the call's."""
+    n, d = 4, 6
+    f = onnx.TensorProto.FLOAT
+    nodes = [
+        onnx.helper.make_node("Unsqueeze", ["dt", "last"], ["dt1"]),
+        onnx.helper.make_node("Mul", ["dt1", "A"], ["dta"]),
+        onnx.helper.make_node("Exp", ["dta"], ["decay"]),
+        onnx.helper.make_node("Mul", ["decay", "h"], ["kept"]),
+        onnx.helper.make_node("Mul", ["dt", "x"], ["dtx"]),
+        onnx.helper.make_node("Unsqueeze", ["dtx", "last"], ["v"]),
+        onnx.helper.make_node("Unsqueeze", ["b", "middle"], ["k"]),
+        onnx.helper.make_node("Mul", ["v", "k"], ["outer"]),
+        onnx.helper.make_node("Add", ["kept", "outer"], ["hn"]),
+        onnx.helper.make_node("Unsqueeze", ["c", "middle"], ["c1"]),
+        onnx.helper.make_node("Mul", ["hn", "c1"], ["hc"]),
+        onnx.helper.make_node("ReduceSum", ["hc", "last"], ["y"], keepdims=0),
+    ]
+    info = onnx.helper.make_tensor_value_info
+    shapes = {"x": [d], "dt": [d], "b": [n], "c": [n]}
+    body = onnx.helper.make_graph(
+        nodes, "body",
+        [info("h", f, ["B", d, n]), *(info(k, f, ["B", *s]) for k, s in shapes.items())],
+        [info("hn", f, ["B", d, n]), info("y", f, ["B", d])],
+    )  # fmt: skip
+    a = -np.exp(uniform(d, n))
+    constants = [
+        onnx.numpy_helper.from_array(value, name)
+        for name, value in (
+            ("A", a), ("last", np.array([2], "i8")), ("middle", np.array([1], "i8")),
+        )
+    ]  # fmt: skip
+    scan = onnx.helper.make_node(
+        "Scan", ["H", *(k.upper() + "s" for k in shapes)], ["Hn", "Y"], body=body,
+        num_scan_inputs=4, scan_input_axes=[1] * 4, scan_output_axes=[1],
+    )  # fmt: skip
+    graph = onnx.helper.make_graph(
+        [scan], "g",
+        [info("H", f, ["B", d, n]),
+         *(info(k.upper() + "s", f, ["B", "T", *s]) for k, s in shapes.items())],
+        [info("Hn", f, ["B", d, n]), info("Y", f, ["B", "T", d])], constants,
+    )  # fmt: skip
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
+    )
+    onnx.checker.check_model(model)
+    text = raised(model, tmp_path)
+    assert "lnn.linear_recurrence" in text and "lnn.scan" not in text
+    compiled = [lnnc.compile(model), lnnc.compile(model, raise_cells=False)]
+    for rows, steps in ((1, 1), (2, 7), (3, 40)):
+        v = {k: uniform(rows, steps, *s) for k, s in shapes.items()}
+        v["dt"] = 0.3 + v["dt"] / 4
+        h0 = uniform(rows, d, n)
+        h, want = h0.astype("f8"), []
+        for t in range(steps):
+            x, dt, bt, c = (v[k][:, t].astype("f8") for k in shapes)
+            h = np.exp(dt[..., None] * a) * h + (dt * x)[..., None] * bt[:, None]
+            want.append(np.einsum("bdn,bn->bd", h, c))
+        expected = {"Hn": h.astype("f4"), "Y": np.stack(want, 1).astype("f4")}
+        for m in compiled:
+            assert_close(m.run({"H": h0, **{k.upper() + "s": w for k, w in v.items()}}), expected)

@@ -104,8 +104,12 @@ void Recurrence::stopAtSmall(Value value, int64_t full, unsigned depth) {
   auto shaped = dyn_cast<RankedTensorType>(value.getType());
   if (!op || !shaped || depth > 64)
     return;
-  if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp,
-          tensor::ExtractSliceOp>(op))
+  // A part has other sizes than the whole: it is what a loop goes over.
+  if (isa<tensor::ExtractSliceOp>(op)) {
+    whole.addBarrier(value);
+    return;
+  }
+  if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op))
     return stopAtSmall(op->getOperand(0), full, depth + 1);
   auto structured = dyn_cast<linalg::LinalgOp>(op);
   bool elementwise =
