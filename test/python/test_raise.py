@@ -567,3 +567,60 @@ def test_recurrence_of_any_length(tmp_path):
         expected = {"Hn": h.astype("f4"), "Y": np.stack(want, 1).astype("f4")}
         for m in compiled:
             assert_close(m.run({"H": h0, **{k.upper() + "s": w for k, w in v.items()}}), expected)
+
+
+# Causal convolutions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    "form, raised_to",
+    {
+        "both_ends": True,
+        "front": True,
+        "channels_first": False,  # transposing it would cost more than it gives
+        "not_causal": False,
+        "short_front": False,
+        "dilated": False,
+        "two_channels_a_group": False,
+    }.items(),
+)
+def test_causal_convolution(form, raised_to, bias, tmp_path):
+    rows, channels, steps, taps = 2, 4, 11, 3
+    b = Builder(0)
+    xs = uniform(rows, steps, channels)
+    group = channels // 2 if form == "two_channels_a_group" else channels
+    w, beta = uniform(channels, channels // group, taps), uniform(channels)
+    if form == "channels_first":
+        x = b.input("x", [rows, channels, steps])
+        inputs = {"x": np.ascontiguousarray(xs.transpose(0, 2, 1))}
+    else:
+        x, inputs = b.op("Transpose", b.input("x", xs.shape), perm=[0, 2, 1]), {"x": xs}
+    dilation = 2 if form == "dilated" else 1
+    front = {"short_front": taps - 2, "dilated": 2 * (taps - 1)}.get(form, taps - 1)
+    pads = [front, 0 if form == "front" else taps - 1]
+    y = b.op(
+        "Conv", x, b.const(w), *([b.const(beta)] if bias else []), group=group, pads=pads,
+        dilations=[dilation], kernel_shape=[taps], strides=[1],
+    )  # fmt: skip
+    length = steps + sum(pads) - dilation * (taps - 1)
+    begin = 1 if form == "not_causal" else 0
+    if form not in ("front", "short_front"):
+        y = b.op("Slice", y, b.ints(begin), b.ints(begin + steps), b.ints(2))
+        length = steps
+    y = b.op("Transpose", y, perm=[0, 2, 1])
+    b.output(y, [rows, length, channels])
+    padded = np.pad(xs.astype("f8"), ((0, 0), (front, taps), (0, 0)))
+    want = np.zeros((rows, length, channels))
+    each = channels // group
+    for t in range(length):
+        for c in range(channels):
+            for i in range(each):
+                for j in range(taps):
+                    at = padded[:, begin + t + dilation * j, c // each * each + i]
+                    want[:, t, c] += float(w[c, i, j]) * at
+    want = want + beta.astype("f8") if bias else want
+    check(
+        b, [want], inputs, tmp_path, op="lnn.causal_conv" if raised_to else None,
+        absent=None if raised_to else "lnn.causal_conv",
+    )  # fmt: skip

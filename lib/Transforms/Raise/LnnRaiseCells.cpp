@@ -125,6 +125,11 @@ struct LnnRaiseCellsPass : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
       if (!scan->use_empty() && raiseRecurrence(scan, report))
         ++numRaised;
     }
+    SmallVector<linalg::GenericOp> generics;
+    getOperation().walk([&](linalg::GenericOp op) { generics.push_back(op); });
+    for (linalg::GenericOp op : generics)
+      if (!op->use_empty() && raiseCausalConv(op, report))
+        ++numRaised;
     for (ScanOp scan : scans)
       for (unsigned i = 0, e = scan.getStates().size(); i < e; ++i)
         if (!scan->use_empty() && raiseSolve(scan, i, report))

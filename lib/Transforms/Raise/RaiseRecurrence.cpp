@@ -72,10 +72,6 @@ private:
   bool findMatrix();
   Value tensorOf(F f, ArrayRef<AffineExpr> indices,
                  ArrayRef<OpFoldResult> sizes);
-  Value reshaped(Value source, ArrayRef<AffineExpr> from,
-                 ArrayRef<AffineExpr> to, ArrayRef<OpFoldResult> sizes);
-  Value moved(Value source, ArrayRef<AffineExpr> from, ArrayRef<AffineExpr> to,
-              ArrayRef<OpFoldResult> sizes);
   unsigned rowsBeforeTime();
   SmallVector<OpFoldResult> sizesOf(ArrayRef<AffineExpr> indices);
   F ordered(F f, ArrayRef<AffineExpr> order);
@@ -371,79 +367,13 @@ bool Recurrence::findMatrix() {
   return false;
 }
 
-/// The source seen at other places of the dimensions of size 1; null where more
-/// would have to move.
-Value Recurrence::reshaped(Value source, ArrayRef<AffineExpr> from,
-                           ArrayRef<AffineExpr> to,
-                           ArrayRef<OpFoldResult> sizes) {
-  OpBuilder b(place());
-  Location loc = scan.getLoc();
-  auto shaped = cast<RankedTensorType>(source.getType());
-  auto real = [](ArrayRef<AffineExpr> indices) {
-    SmallVector<AffineExpr> result;
-    for (AffineExpr index : indices)
-      if (isa<AffineDimExpr>(index))
-        result.push_back(index);
-    return result;
-  };
-  SmallVector<AffineExpr> order = real(from);
-  if (order != real(to) || order.empty())
-    return {};
-  for (auto [index, size] : llvm::zip_equal(from, shaped.getShape()))
-    if (!isa<AffineDimExpr>(index) && size != 1)
-      return {};
-  SmallVector<int64_t> shape;
-  for (OpFoldResult size : sizes)
-    shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
-  auto target = RankedTensorType::get(shape, shaped.getElementType());
-  if (llvm::equal(from, to))
-    return shaped == target
-               ? source
-               : tensor::CastOp::create(b, loc, target, source).getResult();
-  // All units away, then others in.
-  auto groups = [&](ArrayRef<AffineExpr> indices) {
-    SmallVector<ReassociationIndices> result(order.size());
-    unsigned group = 0;
-    bool begun = false;
-    for (auto [d, index] : llvm::enumerate(indices)) {
-      if (isa<AffineDimExpr>(index)) {
-        if (begun)
-          ++group;
-        begun = true;
-      }
-      result[group].push_back(d);
-    }
-    return result;
-  };
-  if (order.size() != from.size())
-    source = tensor::CollapseShapeOp::create(b, loc, source, groups(from));
-  if (order.size() == to.size()) {
-    if (source.getType() != target)
-      source = tensor::CastOp::create(b, loc, target, source);
-    return source;
-  }
-  return tensor::ExpandShapeOp::create(b, loc, target, source, groups(to),
-                                       sizes);
-}
-
-/// A tensor's elements at other indices.
-Value Recurrence::moved(Value source, ArrayRef<AffineExpr> from,
-                        ArrayRef<AffineExpr> to, ArrayRef<OpFoldResult> sizes) {
-  if (Value view = reshaped(source, from, to, sizes))
-    return view;
-  Notation notation(scan.getContext());
-  notation.addBarrier(source);
-  Materializer copy(notation, place());
-  return copy.tensor(notation.element(source, from), to, sizes);
-}
-
 Value Recurrence::tensorOf(F f, ArrayRef<AffineExpr> indices,
                            ArrayRef<OpFoldResult> sizes) {
   if (f->kind == Kind::Read)
     for (Notation::Source source : whole.sources(f))
       if (!scan.getBody().isAncestor(source.tensor.getParentRegion()))
-        if (Value view = reshaped(source.tensor, source.indices.getResults(),
-                                  indices, sizes))
+        if (Value view = reshaped(place(), source.tensor,
+                                  source.indices.getResults(), indices, sizes))
           return view;
   Materializer made(whole, place());
   return made.tensor(f, indices, sizes);
@@ -473,7 +403,7 @@ void Recurrence::replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
   auto put = [&](Value old, Value from, ArrayRef<AffineExpr> own,
                  ArrayRef<AffineExpr> wanted) {
     auto shaped = cast<RankedTensorType>(old.getType());
-    Value value = moved(from, own, wanted, sizesOf(wanted));
+    Value value = moved(place(), from, own, wanted, sizesOf(wanted));
     if (value.getType() != shaped)
       value = tensor::CastOp::create(b, scan.getLoc(), shaped, value);
     old.replaceAllUsesWith(value);
@@ -542,8 +472,8 @@ F Recurrence::ordered(F f, ArrayRef<AffineExpr> order) {
       return f;
   if (found == wanted || found.size() != wanted.size())
     return f;
-  Value value =
-      moved(f->value, f->indices.getResults(), wanted, sizesOf(wanted));
+  Value value = moved(place(), f->value, f->indices.getResults(), wanted,
+                      sizesOf(wanted));
   if (!value)
     return f;
   whole.addBarrier(value);
@@ -577,7 +507,7 @@ bool Recurrence::buildMatrix() {
       states.push_back(at[d]);
   }
   states.insert(states.begin() + dim, time());
-  Value init = moved(scan.getInits()[0], at, matrix, sizes);
+  Value init = moved(place(), scan.getInits()[0], at, matrix, sizes);
   if (!init)
     return false;
   auto op = LinearRecurrenceOp::create(
