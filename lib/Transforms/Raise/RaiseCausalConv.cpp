@@ -244,11 +244,26 @@ bool CausalConv::findRead() {
   return false;
 }
 
+/// How sums lie is how they are stored.
+static void stopAtSums(Value value, Notation &notation, unsigned depth) {
+  Operation *op = value.getDefiningOp();
+  auto structured = dyn_cast_or_null<linalg::LinalgOp>(op);
+  if (!op || depth == 0 ||
+      (structured && structured.getNumReductionLoops() > 0)) {
+    notation.addBarrier(value);
+    return;
+  }
+  for (Value operand : op->getOperands())
+    if (isa<RankedTensorType>(operand.getType()))
+      stopAtSums(operand, notation, depth - 1);
+}
+
 /// True where all that the samples are computed of has the channels behind the
 /// time.
 bool CausalConv::liesByTime() const {
   Notation source(result.getContext());
   source.setBudget(64);
+  stopAtSums(sequence, source, 6);
   SmallVector<F> stack{source.element(sequence, indices)};
   llvm::SmallDenseSet<F> seen;
   while (!stack.empty()) {
