@@ -117,7 +117,8 @@ static void append(std::vector<uintptr_t> &key, const Body &body) {
 
 /// The label's number; `omitted` has a bit for each operand that is left out.
 int Graph::intern(Label label, unsigned operands, uint64_t omitted) {
-  std::vector<uintptr_t> key{operands, uintptr_t(omitted)};
+  std::vector<uintptr_t> &key = labelKey; // kept: most labels are known
+  key.assign({operands, uintptr_t(omitted)});
   auto add = [&](const void *p) { key.push_back(uintptr_t(p)); };
   for (auto [type, shape] : llvm::zip(label.types, label.shapes)) {
     add(type.getAsOpaquePointer());
@@ -131,7 +132,7 @@ int Graph::intern(Label label, unsigned operands, uint64_t omitted) {
     add(label.original.getOperation()); // subgraphs are not compared
   if (label.loop)
     append(key, *label.loop);
-  auto [it, isNew] = labelIds.try_emplace(std::move(key), labels.size());
+  auto [it, isNew] = labelIds.try_emplace(key, labels.size());
   if (isNew)
     labels.push_back(std::move(label));
   return it->second;

@@ -217,6 +217,7 @@ private:
   llvm::DenseMap<mlir::Value, Ref> refs;         // while reading
   llvm::DenseMap<mlir::Attribute, int> constants;
   std::unordered_map<std::vector<uintptr_t>, int, KeyHash> labelIds, shapeIds;
+  std::vector<uintptr_t> labelKey;
   NodeTable numbered;
   llvm::DenseMap<mlir::Type, int> staticShapes; ///< of shapeIds
   llvm::DenseMap<uint64_t, Ref> replaced;

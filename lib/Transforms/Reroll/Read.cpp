@@ -21,6 +21,8 @@ Ref Graph::refOf(Value value) {
 bool Graph::read() {
   size_t size = block.getOperations().size(); // counts them
   nodes.reserve(size);
+  position.reserve(size);
+  collapsed.reserve(size);
   numbered.reserve(size);
   refs.reserve(size);
   for (Operation &op : block) {
