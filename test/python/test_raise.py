@@ -433,7 +433,7 @@ def test_selective_scan(rows, form, last, tmp_path):
 @pytest.mark.parametrize("behind", [False, True])
 def test_heads_with_one_decay(behind, tmp_path):
     """Mamba-2: a state [heads, P, N] each, one decay a head, B and C for all of them."""
-    rows, heads, p, n, steps = 2, 3, 4, 5, 7
+    rows, heads, p, n, steps = 2, 3, 6, 5, 7
     b = Builder(0)
     v = {
         "x": uniform(rows, steps, heads, p), "a": 0.5 + uniform(rows, steps, heads) / 2,

@@ -114,7 +114,8 @@ bool Sinking::sink(unsigned input) {
   SetVector<Operation *> chain;
   double parts = 0;
   if (!collect(value, dim, chain, parts) ||
-      elements(value, dim) < 2 * std::max(parts, 1.0))
+      (!value.getDefiningOp()->hasAttr(sinkAttribute) &&
+       elements(value, dim) < 2 * std::max(parts, 1.0)))
     return false;
   // The last op of the chain: its operands are inputs then, and looked at next.
   auto op = cast<linalg::GenericOp>(value.getDefiningOp());

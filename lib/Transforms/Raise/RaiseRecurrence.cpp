@@ -3,7 +3,8 @@
 // A scan of one state h that becomes a h + b, where a and b do not depend on
 // the state, and that yields the states or what is read out of them: a sum over
 // one of the state's dimensions, in the scan or behind it. Where b is an outer
-// product, the state is a matrix. a and b are put together for all steps;
+// product, the state is a matrix; then what a and b are computed of outside of
+// the scan is looked into, too. a and b are put together for all steps;
 // lnn-sink-producers brings what is larger than what it is made of back into
 // the loop.
 //
@@ -11,6 +12,7 @@
 #include "Cells.h"
 
 #include "lnn/Dialect/Lnn/Lnn.h"
+#include "lnn/Transforms/Raise/Passes.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -24,8 +26,9 @@ constexpr unsigned timeVariable = Notation::maxVariables - 1,
 
 class Recurrence {
 public:
-  Recurrence(ScanOp scan, const Report &report)
-      : scan(scan), report(report),
+  /// `matrix`: of an outer product, or none.
+  Recurrence(ScanOp scan, const Report &report, bool matrix)
+      : scan(scan), report(report), matrix(matrix),
         yield(cast<YieldOp>(scan.getBody().front().getTerminator())),
         state(scan.getStates()[0]), next(yield.getStates()[0]),
         type(dyn_cast<RankedTensorType>(state.getType())),
@@ -36,6 +39,7 @@ public:
 private:
   ScanOp scan;
   const Report &report;
+  bool matrix;
   YieldOp yield;
   Value state, next;
   RankedTensorType type;
@@ -45,6 +49,8 @@ private:
   std::optional<bool> reverse; ///< of all that the recurrence reads and yields
   F decay = nullptr;
   SmallVector<Product> drive;
+  /// Whether they, and what reads the state out, are computed in the loop.
+  bool decayInside = false, driveInside = false, queryInside = false;
   /// The outputs that are read; and the sum that they are, or null where they
   /// are the states themselves.
   SmallVector<unsigned> outputs;
@@ -57,8 +63,11 @@ private:
   F keys = nullptr, values = nullptr;
 
   bool lacks(const Twine &what) {
-    return report.lacks({next, ScanOp()}, "lnn.linear_recurrence", what);
+    return !matrix &&
+           report.lacks({next, ScanOp()}, "lnn.linear_recurrence", what);
   }
+  Value repeated(F f, ArrayRef<AffineExpr> indices,
+                 ArrayRef<OpFoldResult> sizes);
   void stopAtSmall(Value value, int64_t full, unsigned depth);
   int64_t full = 1; ///< elements of all steps' states
   F overTime(F f, ArrayRef<AffineExpr> renamed);
@@ -71,11 +80,12 @@ private:
   bool factor(unsigned k, unsigned v);
   bool findMatrix();
   Value tensorOf(F f, ArrayRef<AffineExpr> indices,
-                 ArrayRef<OpFoldResult> sizes);
+                 ArrayRef<OpFoldResult> sizes, bool inside);
   unsigned rowsBeforeTime();
   SmallVector<OpFoldResult> sizesOf(ArrayRef<AffineExpr> indices);
   F ordered(F f, ArrayRef<AffineExpr> order);
-  Value timed(F f, unsigned dim, ArrayRef<unsigned> dims, bool broadcasts);
+  Value timed(F f, unsigned dim, ArrayRef<unsigned> dims, bool broadcasts,
+              bool inside);
   bool buildMatrix();
   bool buildDiagonal();
   void replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
@@ -96,6 +106,10 @@ static int64_t knownElements(ShapedType type) {
 /// What is smaller than all steps' states together is computed as it stands,
 /// not again for each element of the state.
 void Recurrence::stopAtSmall(Value value, int64_t full, unsigned depth) {
+  if (!matrix) {
+    whole.addBarrier(value);
+    return;
+  }
   Operation *op = value.getDefiningOp();
   auto shaped = dyn_cast<RankedTensorType>(value.getType());
   if (!op || !shaped || depth > 64)
@@ -208,8 +222,12 @@ bool Recurrence::splitStep() {
   for (Value input : scan.getInputs())
     stopAtSmall(input, full, 0);
   SmallVector<AffineExpr> same = sameVariables(step);
-  decay = overTime(formulaOf(ofState, step, type.getElementType()), same);
-  F all = overTime(formulaOf(others, step, type.getElementType()), same);
+  F a = formulaOf(ofState, step, type.getElementType()),
+    b = formulaOf(others, step, type.getElementType());
+  decayInside = a->kind == Kind::Apply;
+  driveInside = b->kind == Kind::Apply;
+  decay = overTime(a, same);
+  F all = overTime(b, same);
   if (!decay || !all)
     return lacks("a factor is neither of the inputs nor invariant");
   drive = termsOf(all);
@@ -265,6 +283,7 @@ bool Recurrence::matchReadOut(Value result, Value states,
   if (after.reads(q, states) || after.reads(q, state))
     return false;
   query = overTime(q, renamed);
+  queryInside = q->kind == Kind::Apply;
   if (!query)
     return false;
   key = *summed;
@@ -337,6 +356,12 @@ bool Recurrence::factor(unsigned k, unsigned v) {
       ShapedType::isDynamic(type.getDimSize(k)) ||
       ShapedType::isDynamic(type.getDimSize(v)) || (query && query->has(v)))
     return false;
+  // Values go into vector lanes. Where the state has the keys there, turning it
+  // must give longer vectors.
+  constexpr int64_t enough = 16;
+  if (v < k &&
+      type.getDimSize(v) < std::min<int64_t>(type.getDimSize(k), enough))
+    return false;
   auto isKey = [&](F f) { return f->has(k); };
   auto [ofKey, others] = partition(drive[0], isKey);
   if (ofKey.variables() >> v & 1 || others.variables() >> k & 1 ||
@@ -367,8 +392,12 @@ bool Recurrence::findMatrix() {
   return false;
 }
 
+/// The formula for all of time. Where it was computed in the loop, that is
+/// noted for lnn-sink-producers.
 Value Recurrence::tensorOf(F f, ArrayRef<AffineExpr> indices,
-                           ArrayRef<OpFoldResult> sizes) {
+                           ArrayRef<OpFoldResult> sizes, bool inside) {
+  if (!f->has(timeVariable))
+    return repeated(f, indices, sizes);
   if (f->kind == Kind::Read)
     for (Notation::Source source : whole.sources(f))
       if (!scan.getBody().isAncestor(source.tensor.getParentRegion()))
@@ -376,7 +405,45 @@ Value Recurrence::tensorOf(F f, ArrayRef<AffineExpr> indices,
                                   source.indices.getResults(), indices, sizes))
           return view;
   Materializer made(whole, place());
-  return made.tensor(f, indices, sizes);
+  Value value = made.tensor(f, indices, sizes);
+  if (value && inside && value.use_empty())
+    if (auto fresh = value.getDefiningOp<linalg::GenericOp>())
+      fresh->setAttr(sinkAttribute, UnitAttr::get(scan.getContext()));
+  return value;
+}
+
+/// The same in all steps.
+Value Recurrence::repeated(F f, ArrayRef<AffineExpr> indices,
+                           ArrayRef<OpFoldResult> sizes) {
+  Indices own;
+  SmallVector<OpFoldResult> ownSizes;
+  for (auto [index, size] : llvm::zip_equal(indices, sizes))
+    if (index != time()) {
+      own.push_back(index);
+      ownSizes.push_back(size);
+    }
+  Materializer made(whole, place());
+  Value once = made.tensor(f, own, ownSizes);
+  if (!once)
+    return {};
+  OpBuilder b(place());
+  unsigned rank = indices.size();
+  SmallVector<AffineExpr> loops;
+  for (unsigned d = 0; d < rank; ++d)
+    if (indices[d] != time())
+      loops.push_back(b.getAffineDimExpr(d));
+  Value empty = tensor::EmptyOp::create(b, scan.getLoc(), sizes, f->type);
+  SmallVector<utils::IteratorType> iterators(rank,
+                                             utils::IteratorType::parallel);
+  return linalg::GenericOp::create(
+             b, scan.getLoc(), empty.getType(), once, empty,
+             {AffineMap::get(rank, 0, loops, b.getContext()),
+              b.getMultiDimIdentityMap(rank)},
+             iterators,
+             [](OpBuilder &at, Location loc, ValueRange v) {
+               linalg::YieldOp::create(at, loc, v[0]);
+             })
+      .getResult(0);
 }
 
 /// The sizes of a tensor with these indices.
@@ -435,7 +502,7 @@ unsigned Recurrence::rowsBeforeTime() {
 /// A tensor of the rows with the time among them, then `dims`; of size 1 where
 /// the formula does not vary and that may be.
 Value Recurrence::timed(F f, unsigned dim, ArrayRef<unsigned> dims,
-                        bool broadcasts) {
+                        bool broadcasts, bool inside) {
   Builder b(scan.getContext());
   Indices indices;
   SmallVector<OpFoldResult> sizes;
@@ -446,7 +513,7 @@ Value Recurrence::timed(F f, unsigned dim, ArrayRef<unsigned> dims,
   }
   indices.insert(indices.begin() + dim, time());
   sizes.insert(sizes.begin() + dim, length());
-  return tensorOf(f, indices, sizes);
+  return tensorOf(f, indices, sizes, inside);
 }
 
 /// The formula of tensors that lie in that order: each is read many times in a
@@ -492,10 +559,11 @@ bool Recurrence::buildMatrix() {
     decay = ordered(decay, order);
   }
   SmallVector<unsigned, 2> both{*key, *value};
-  Value a = timed(decay, dim, decay->has(*value) ? both : ArrayRef(*key), true),
-        k = timed(keys, dim, *key, false),
-        v = timed(values, dim, *value, false),
-        q = query ? timed(query, dim, *key, false) : Value();
+  Value a = timed(decay, dim, decay->has(*value) ? both : ArrayRef(*key), true,
+                  decayInside),
+        k = timed(keys, dim, *key, false, driveInside),
+        v = timed(values, dim, *value, false, driveInside),
+        q = query ? timed(query, dim, *key, false, queryInside) : Value();
   if (!a || !k || !v || (query && !q))
     return lacks("a factor is not available in front of the loop");
   Indices matrix, states;
@@ -522,7 +590,8 @@ bool Recurrence::buildMatrix() {
 
 bool Recurrence::buildDiagonal() {
   if (query)
-    return lacks("what is read out is not of an outer product");
+    return lacks("what is read out is not of an outer product, or one "
+                 "of few values");
   OpBuilder b(scan);
   unsigned rank = type.getRank();
   // Where a plain input or an output has the time already.
@@ -537,7 +606,7 @@ bool Recurrence::buildDiagonal() {
   SmallVector<OpFoldResult> sizes = stateSizes;
   sizes.insert(sizes.begin() + dim, length());
   F all = formulaOf(drive, whole, type.getElementType());
-  Value given = tensorOf(all, indices, sizes);
+  Value given = tensorOf(all, indices, sizes, driveInside);
   Indices states = indices;
   for (auto [index, size] : llvm::zip_equal(indices, sizes))
     if (auto v = dyn_cast<AffineDimExpr>(index);
@@ -545,7 +614,7 @@ bool Recurrence::buildDiagonal() {
       index = whole.zero();
       size = b.getIndexAttr(1);
     }
-  Value a = tensorOf(decay, indices, sizes);
+  Value a = tensorOf(decay, indices, sizes, decayInside);
   if (!given || !a)
     return lacks("a factor is not available in front of the loop");
   auto op = LinearRecurrenceOp::create(
@@ -567,6 +636,8 @@ bool Recurrence::raise() {
     return false;
   OpBuilder b(scan);
   stateSizes = tensor::getMixedSizes(b, scan.getLoc(), scan.getInits()[0]);
+  if (!matrix)
+    return buildDiagonal();
   // Without the sum behind the scan it may still be a recurrence.
   if (findReadOutBehind()) {
     if (findMatrix())
@@ -575,13 +646,14 @@ bool Recurrence::raise() {
     query = nullptr;
     outputIndices = at;
   }
-  return findMatrix() ? buildMatrix() : buildDiagonal();
+  return findMatrix() && buildMatrix();
 }
 
 bool raiseRecurrence(ScanOp scan, const Report &report) {
   // Without inputs there is no sequence: a solver's steps.
   return scan.getInits().size() == 1 && !scan.getInputs().empty() &&
-         Recurrence(scan, report).raise();
+         (Recurrence(scan, report, true).raise() ||
+          Recurrence(scan, report, false).raise());
 }
 
 } // namespace lnn::raise
