@@ -15,7 +15,9 @@ def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
       iterations or one step alone. Where a weight's constant factors have a zero there is no synapse, and the cell is `wired`.
     - `lnn.cfc` in its three modes: `tanh(ff1) (1 - t) + t tanh(ff2)`, `tanh(ff1) + t tanh(ff2)`, `a - a e^(-dt (|w| + |ff1|)) ff1`.
     - `lnn.ctrnn`: Euler steps `h' = h + r (act(W u + R h + b) - h)`, with an `lnn.feedback` where `u = x + F h`.
-    - `lnn.linear_recurrence`: a scan of nothing but `h' = a h + b`, a and b being inputs.
+    - `lnn.linear_recurrence`: a scan of nothing but `h' = a h + b`, where a and b do not depend on the state, that yields its states or
+      `sum_k h[.., k, ..] q[k]`; the latter, in the scan or behind it, where b is an outer product: a matrix state.
+    - `lnn.causal_conv`: a depthwise convolution of a sequence with K - 1 zeros in front of it, its channels contiguous, cut to its length.
     - `ode.solve`: a loop's state that becomes `h + dt sum b_i k_i`, where each `k_i` is one computation of `h + dt sum a_ij k_j`, and a
       Runge-Kutta tableau has these coefficients.
 
@@ -137,7 +139,7 @@ def LnnSinkProducersPass : Pass<"lnn-sink-producers", "::mlir::func::FuncOp"> {
   let summary = "compute in a scan what is larger than what it is made of";
   let description = [{
     A scan's input that is computed element by element, for the scan alone, of tensors that have at most half as many elements is
-    computed in the scan, from their slices. So the decay `exp(dt A)` of a Mamba, [time, channels, states], is never stored: `dt`, [time,
+    computed in the scan, from their slices; so is what raising took out of the scan (`lnn.sink`). So the decay `exp(dt A)` of a Mamba, [time, channels, states], is never stored: `dt`, [time,
     channels], is.
 
     ```mlir
