@@ -4,6 +4,7 @@
 #include "lnn/Conversion/Passes.h"
 #include "lnn/Dialect/Onnx/Onnx.h"
 #include "lnn/Frontend/Onnx/OpTable.h"
+#include "lnn/Streaming/Passes.h"
 #include "lnn/Transforms/Passes.h"
 #include "lnn/Transforms/Raise/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -203,6 +204,8 @@ std::optional<Part> Reader::readNode(NodeOp node) {
   });
   llvm::sort(region.nodes);
   region.nodes.erase(llvm::unique(region.nodes), region.nodes.end());
+  if (auto note = node->getAttrOfType<StringAttr>("lnn.note"))
+    region.lines.insert(region.lines.begin(), note.str());
   if (auto stop = node->getAttrOfType<StringAttr>("lnn.stop"))
     region.stop = stop.str();
   for (mlir::Region &body : node.getBodies())
@@ -253,6 +256,8 @@ static void raise(ModuleOp module, Explanation &explanation) {
           return success();
         });
     PassManager pm(module.getContext());
+    pm.addNestedPass<func::FuncOp>(createOnnxFreeSizes());
+    pm.addNestedPass<func::FuncOp>(createLnnExposeStates());
     pm.addPass(createConvertOnnxToLnn());
     pm.addPass(createCanonicalizerPass());
     pm.addPass(createCSEPass());
@@ -295,6 +300,7 @@ FailureOr<Explanation> lnn::explain::explain(ModuleOp module) {
         {node.getOpType().str(), nameOf(node.getLoc())});
   });
   PassManager pm(module.getContext());
+  pm.addNestedPass<func::FuncOp>(createOnnxRaiseRecurrencePass());
   OnnxRerollOptions options;
   options.explain = true;
   pm.addNestedPass<func::FuncOp>(createOnnxReroll(options));

@@ -70,3 +70,25 @@ def test_the_whole_of_an_export():
 def test_exports_are_explained(path):
     assert explain(path).startswith(path.stem + ": ")
     xml.dom.minidom.parseString(explain(path, "svg"))
+
+
+def test_scans_in_log_steps_are_named():
+    """What the pipeline does before it re-rolls: a parallel scan is one loop, and its cell."""
+    text = explain(zoo_path("mtlnn_arr_mixer_t32"))
+    assert re.search(r"Scan over time, 32 steps <- 5\d\d nodes, Slice .* to ScatterND", text)
+    assert "was computed in log steps over time" in text
+    assert "raised to lnn.linear_recurrence of a 5 x 16 state" in text
+
+
+@pytest.mark.parametrize(
+    "name, cell",
+    {
+        "node_rk4_grid8": "raised to one ode.solve of 8 intervals",
+        "mamba_t16": "raised to lnn.linear_recurrence of a 16 x 128 state along dimension 1",
+    }.items(),
+)
+def test_cells_are_named(name, cell):
+    text = explain(zoo_path(name))
+    assert cell in text
+    title = text[: text.index(cell)].splitlines()
+    assert any(re.match(r"  \S.* <- \d+ nodes, ", line) for line in title)

@@ -211,6 +211,7 @@ def test_leaky(keep, tmp_path):
 
 
 TABLEAUX = {
+    "midpoint": ([[1 / 2]], [0, 1]),
     "heun": ([[1]], [1 / 2, 1 / 2]),
     "rk4": ([[1 / 2], [0, 1 / 2], [0, 0, 1]], [1 / 6, 1 / 3, 1 / 3, 1 / 6]),
     "rk4_38": ([[1 / 3], [-1 / 3, 1], [1, -1, 1]], [1 / 8, 3 / 8, 3 / 8, 1 / 8]),
@@ -218,35 +219,105 @@ TABLEAUX = {
 }
 
 
-@pytest.mark.parametrize("name", TABLEAUX)
-def test_runge_kutta(name, tmp_path):
+def runge_kutta(b, h, field, durations, name, factored):
+    """The states after each step; `factored`: dt outside of the sums over the stages."""
     a, weights = TABLEAUX[name]
+    states = []
+
+    def combine(start, dt, coefficients, stages):
+        terms = [(c, k) for c, k in zip(coefficients, stages) if c]
+        if not factored:
+            for c, k in terms:
+                start = b.op("Add", start, b.op("Mul", b.const(dt * c), k))
+            return start
+        total = None
+        for c, k in terms:
+            term = k if c == 1 else b.op("Mul", k, b.const(c))
+            total = term if total is None else b.op("Add", total, term)
+        return b.op("Add", start, b.op("Mul", b.const(dt), total)) if terms else start
+
+    for dt in durations:
+        stages = []
+        for row in [[], *a]:
+            stages.append(field(combine(h, dt, row, stages)))
+        h = combine(h, dt, weights, stages)
+        states.append(h)
+    return states
+
+
+def runge_kutta8(h, field, durations, name):
+    a, weights = TABLEAUX[name]
+    states = []
+    for dt in durations:
+        stages = []
+        for row in [[], *a]:
+            at = h + dt * sum((c * k for c, k in zip(row, stages)), np.zeros_like(h))
+            stages.append(field(at))
+        h = h + dt * sum(c * k for c, k in zip(weights, stages))
+        states.append(h)
+    return np.stack(states)
+
+
+@pytest.mark.parametrize("every_state", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("factored", [False, True])
+@pytest.mark.parametrize("name", TABLEAUX)
+def test_runge_kutta(name, factored, layers, every_state, tmp_path):
     n, steps, dt = 5, 6, 0.125
     b = Builder(0)
-    h, hs, m = b.input("h", [2, n]), uniform(2, n), uniform(n, n)
-    matrix = b.const(m)
+    h, hs, matrices = b.input("h", [2, n]), uniform(2, n), [uniform(n, n) for _ in range(layers)]
+    weights = [b.const(m) for m in matrices]
 
-    def combine(start, coefficients, stages):
-        for c, k in zip(coefficients, stages):
-            if c:
-                start = b.op("Add", start, b.op("Mul", b.const(dt * c), k))
-        return start
+    def field(z):
+        for w in weights:
+            z = b.op("Tanh", b.op("MatMul", z, w))
+        return z
 
-    h8 = hs.astype("f8")
-    for _ in range(steps):
-        stages, stages8 = [], []
-        for row in [[], *a]:
-            stages.append(b.op("Tanh", b.op("MatMul", combine(h, row, stages), matrix)))
-            at = h8 + dt * sum((c * k for c, k in zip(row, stages8)), np.zeros_like(h8))
-            stages8.append(np.tanh(at @ m.astype("f8")))
-        h = combine(h, weights, stages)
-        h8 = h8 + dt * sum(c * k for c, k in zip(weights, stages8))
-    b.output(h, [2, n])
+    def field8(z):
+        for m in matrices:
+            z = np.tanh(z @ m.astype("f8"))
+        return z
+
+    states = runge_kutta(b, h, field, [dt] * steps, name, factored)
+    want = runge_kutta8(hs.astype("f8"), field8, [dt] * steps, name)
+    if every_state:
+        rows = [b.op("Unsqueeze", s, b.ints(0)) for s in states]
+        b.output(b.op("Concat", *rows, axis=0), [steps, 2, n])
+        op = f"method <{name}, steps = 1> : tensor<2x{n}xf32>, tensor<{steps}xf64>"
+    else:
+        want = want[-1]
+        b.output(states[-1], [2, n])
+        op = f"method <{name}, steps = {steps}>"
     check(
-        b, [h8], {"h": hs}, tmp_path,
-        # Re-rolling makes a loop of the last three stages of rk4.
-        op=f"method <{name}, steps = {steps}>" if name not in (None, "rk4") else None,
-        absent=None if name else "ode.solve",
+        b, [want], {"h": hs}, tmp_path,
+        op=op if name else None, absent="lnn.scan" if name else "ode.solve",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("every_state", [False, True])
+def test_runge_kutta_over_a_rounded_grid(every_state, tmp_path):
+    """Durations that differ by the rounding of the times."""
+    n, steps = 5, 7
+    b = Builder(0)
+    h, hs, m = b.input("h", [2, n]), uniform(2, n), uniform(n, n)
+    w = b.const(m)
+    durations = np.diff(np.linspace(0, 1, steps + 1, dtype="f4"))
+    assert len(set(durations)) > 1
+    states = runge_kutta(
+        b, h, lambda z: b.op("Tanh", b.op("MatMul", z, w)), durations, "rk4_38", True
+    )
+    want = runge_kutta8(
+        hs.astype("f8"), lambda z: np.tanh(z @ m.astype("f8")), durations.astype("f8"), "rk4_38"
+    )
+    if every_state:
+        rows = [b.op("Unsqueeze", s, b.ints(0)) for s in states]
+        b.output(b.op("Concat", *rows, axis=0), [steps, 2, n])
+    else:
+        want = want[-1]
+        b.output(states[-1], [2, n])
+    check(
+        b, [want], {"h": hs}, tmp_path, op="method <rk4_38, steps = 1>",
+        absent="lnn.scan" if every_state else None,
     )  # fmt: skip
 
 
@@ -288,4 +359,268 @@ def test_hillis_steele(steps, broken, tmp_path):
         b, [b8], {"a": av, "b": bv}, tmp_path,
         op=None if broken else "lnn.linear_recurrence",
         absent="lnn.linear_recurrence" if broken and steps > 2 else None,
+    )  # fmt: skip
+
+
+def selective(b, names, form, steps, shared=False):
+    """An unrolled selective scan as Mamba's reference writes it, and the names of its inputs."""
+    op, (x, dt, a, bb, c, h) = b.op, names
+    # [B, D, T, N]
+    dta = op("Mul", op("Unsqueeze", dt, b.ints(3)), op("Unsqueeze", a, b.ints(0, 2)))
+    decay = op("Exp", dta)
+    drive = op(
+        "Mul",
+        op("Mul", op("Unsqueeze", dt, b.ints(3)), op("Unsqueeze", bb, b.ints(1))),
+        op("Unsqueeze", x, b.ints(3)),
+    )
+    outs = []
+    for t in range(steps):
+        at = b.const(t, "i8")
+        pick = lambda v, axis: op("Gather", v, at, axis=axis)  # noqa: E731, B023
+        before = h
+        h = op("Add", op("Mul", pick(decay, 2), h), pick(drive, 2))
+        ct = pick(c, 1)  # [B, N]
+        if form == "matmul":
+            y = op("MatMul", h, op("Unsqueeze", ct, b.ints(2)))
+            y = op("Squeeze", y, b.ints(2))
+        elif form == "einsum":
+            y = op("Einsum", h, ct, equation="bdn,bn->bd")
+        elif form == "sum":
+            y = op("ReduceSum", op("Mul", h, op("Unsqueeze", ct, b.ints(1))), b.ints(2), keepdims=0)
+        elif form == "of_before":
+            y = op("Einsum", before, ct, equation="bdn,bn->bd")
+        elif form == "nonlinear":
+            y = op("Einsum", op("Tanh", h), ct, equation="bdn,bn->bd")
+        outs.append(op("Unsqueeze", y, b.ints(2)))
+    return op("Concat", *outs, axis=2), h
+
+
+def selective8(x, dt, a, bb, c, h, form):
+    outs = []
+    for t in range(x.shape[2]):
+        decay = np.exp(dt[:, :, t, None] * a)
+        before, h = h, decay * h + (dt[:, :, t] * x[:, :, t])[..., None] * bb[:, t][:, None]
+        of = {"of_before": before, "nonlinear": np.tanh(h)}.get(form, h)
+        outs.append(np.einsum("bdn,bn->bd", of, c[:, t]))
+    return np.stack(outs, 2), h
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("form", ["matmul", "einsum", "sum", "of_before", "nonlinear"])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_selective_scan(rows, form, last, tmp_path):
+    d, n, steps = 5, 3, 9
+    b = Builder(0)
+    v = {
+        "x": uniform(rows, d, steps), "dt": 0.3 + uniform(rows, d, steps) / 4,
+        "a": -np.exp(uniform(d, n)), "b": uniform(rows, steps, n), "c": uniform(rows, steps, n),
+        "h": uniform(rows, d, n),
+    }  # fmt: skip
+    names = [b.input(k, value.shape) for k, value in v.items()]
+    y, h = selective(b, names, form, steps)
+    want = selective8(*(value.astype("f8") for value in v.values()), form)
+    b.output(y, [rows, d, steps])
+    if last:
+        b.output(h, [rows, d, n])
+    linear = form not in ("of_before", "nonlinear")
+    check(
+        b, want[: 1 + last], v, tmp_path,
+        op=f"(tensor<{rows}x{steps}x{n}x{d}xf32>" if linear else None,  # decays, [.., K, V]
+        absent="lnn.scan" if linear else "lnn.linear_recurrence",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_heads_with_one_decay(behind, tmp_path):
+    """Mamba-2: a state [heads, P, N] each, one decay a head, B and C for all of them."""
+    rows, heads, p, n, steps = 2, 3, 6, 5, 7
+    b = Builder(0)
+    v = {
+        "x": uniform(rows, steps, heads, p), "a": 0.5 + uniform(rows, steps, heads) / 2,
+        "b": uniform(rows, steps, n), "c": uniform(rows, steps, n),
+    }  # fmt: skip
+    x, a, bb, c = (b.input(k, value.shape) for k, value in v.items())
+    op = b.op
+    h, h8 = b.const(np.zeros((rows, heads, p, n))), np.zeros((rows, heads, p, n))
+    outs, want, states = [], [], []
+    v8 = {k: value.astype("f8") for k, value in v.items()}
+    for t in range(steps):
+        xt, at, bt, ct = (op("Gather", s, b.const(t, "i8"), axis=1) for s in (x, a, bb, c))
+        outer = op("Mul", op("Unsqueeze", xt, b.ints(3)), op("Unsqueeze", bt, b.ints(1, 2)))
+        h = op("Add", op("Mul", h, op("Unsqueeze", at, b.ints(2, 3))), outer)
+        h8 = v8["a"][:, t, :, None, None] * h8
+        h8 = h8 + v8["x"][:, t, ..., None] * v8["b"][:, t, None, None]
+        want.append(np.einsum("bhpn,bn->bhp", h8, v8["c"][:, t]))
+        if behind:
+            states.append(op("Unsqueeze", h, b.ints(1)))
+        else:
+            y = op("MatMul", h, op("Unsqueeze", ct, b.ints(1, 3)))
+            outs.append(op("Squeeze", op("Unsqueeze", y, b.ints(1)), b.ints(4)))
+    if behind:
+        of = op("Mul", op("Concat", *states, axis=1), op("Unsqueeze", c, b.ints(2, 3)))
+        y = op("ReduceSum", of, b.ints(4), keepdims=0)
+    else:
+        y = op("Concat", *outs, axis=1)
+    b.output(y, [rows, steps, heads, p])
+    check(
+        b, [np.stack(want, 1)], v, tmp_path,
+        op=f"tensor<{rows}x{heads}x{n}x{p}xf32>)", absent="lnn.scan",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("form", ["filter", "gated", "sum"])
+def test_diagonal(form, direction, tmp_path):
+    """h' = h + r (x - h), h' = (1 - z) h + z x with gates of the input, and a plain sum."""
+    rows, n, steps = 2, 5, 8
+    b = Builder(0)
+    v = {
+        "x": uniform(rows, steps, n),
+        "z": 0.5 + uniform(rows, steps, n) / 2,
+        "h": uniform(rows, n),
+    }
+    x, z, h = (b.input(k, value.shape) for k, value in v.items())
+    v8 = {k: value.astype("f8") for k, value in v.items()}
+    h8, op, rate, one = v8["h"], b.op, b.const(0.25), b.const(1.0)
+    outs, want = [], []
+    for t in range(steps) if direction == "forward" else reversed(range(steps)):
+        xt, zt = (op("Gather", s, b.const(t, "i8"), axis=1) for s in (x, z))
+        x8, z8 = v8["x"][:, t], v8["z"][:, t]
+        if form == "filter":
+            h, h8 = op("Add", h, op("Mul", rate, op("Sub", xt, h))), h8 + 0.25 * (x8 - h8)
+        elif form == "gated":
+            h = op("Add", op("Mul", op("Sub", one, zt), h), op("Mul", zt, xt))
+            h8 = (1 - z8) * h8 + z8 * x8
+        else:
+            h, h8 = op("Add", h, op("Mul", zt, xt)), h8 + z8 * x8
+        outs.append(op("Unsqueeze", h, b.ints(1)))
+        want.append(h8)
+    if direction == "backward":
+        outs, want = outs[::-1], want[::-1]
+    b.output(op("Concat", *outs, axis=1), [rows, steps, n])
+    b.output(h, [rows, n])
+    check(
+        b, [np.stack(want, 1), h8], v, tmp_path,
+        op=None if form == "sum" else "lnn.linear_recurrence",
+        absent="lnn.linear_recurrence" if form == "sum" else "lnn.scan",
+    )  # fmt: skip
+
+
+def test_recurrence_of_any_length(tmp_path):
+    """A Scan of the user's, whose body computes the decay: sizes and length are the call's."""
+    n, d = 4, 6
+    f = onnx.TensorProto.FLOAT
+    nodes = [
+        onnx.helper.make_node("Unsqueeze", ["dt", "last"], ["dt1"]),
+        onnx.helper.make_node("Mul", ["dt1", "A"], ["dta"]),
+        onnx.helper.make_node("Exp", ["dta"], ["decay"]),
+        onnx.helper.make_node("Mul", ["decay", "h"], ["kept"]),
+        onnx.helper.make_node("Mul", ["dt", "x"], ["dtx"]),
+        onnx.helper.make_node("Unsqueeze", ["dtx", "last"], ["v"]),
+        onnx.helper.make_node("Unsqueeze", ["b", "middle"], ["k"]),
+        onnx.helper.make_node("Mul", ["v", "k"], ["outer"]),
+        onnx.helper.make_node("Add", ["kept", "outer"], ["hn"]),
+        onnx.helper.make_node("Unsqueeze", ["c", "middle"], ["c1"]),
+        onnx.helper.make_node("Mul", ["hn", "c1"], ["hc"]),
+        onnx.helper.make_node("ReduceSum", ["hc", "last"], ["y"], keepdims=0),
+    ]
+    info = onnx.helper.make_tensor_value_info
+    shapes = {"x": [d], "dt": [d], "b": [n], "c": [n]}
+    body = onnx.helper.make_graph(
+        nodes, "body",
+        [info("h", f, ["B", d, n]), *(info(k, f, ["B", *s]) for k, s in shapes.items())],
+        [info("hn", f, ["B", d, n]), info("y", f, ["B", d])],
+    )  # fmt: skip
+    a = -np.exp(uniform(d, n))
+    constants = [
+        onnx.numpy_helper.from_array(value, name)
+        for name, value in (
+            ("A", a), ("last", np.array([2], "i8")), ("middle", np.array([1], "i8")),
+        )
+    ]  # fmt: skip
+    scan = onnx.helper.make_node(
+        "Scan", ["H", *(k.upper() + "s" for k in shapes)], ["Hn", "Y"], body=body,
+        num_scan_inputs=4, scan_input_axes=[1] * 4, scan_output_axes=[1],
+    )  # fmt: skip
+    graph = onnx.helper.make_graph(
+        [scan], "g",
+        [info("H", f, ["B", d, n]),
+         *(info(k.upper() + "s", f, ["B", "T", *s]) for k, s in shapes.items())],
+        [info("Hn", f, ["B", d, n]), info("Y", f, ["B", "T", d])], constants,
+    )  # fmt: skip
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8
+    )
+    onnx.checker.check_model(model)
+    text = raised(model, tmp_path)
+    assert "lnn.linear_recurrence" in text and "lnn.scan" not in text
+    compiled = [lnnc.compile(model), lnnc.compile(model, raise_cells=False)]
+    for rows, steps in ((1, 1), (2, 7), (3, 40)):
+        v = {k: uniform(rows, steps, *s) for k, s in shapes.items()}
+        v["dt"] = 0.3 + v["dt"] / 4
+        h0 = uniform(rows, d, n)
+        h, want = h0.astype("f8"), []
+        for t in range(steps):
+            x, dt, bt, c = (v[k][:, t].astype("f8") for k in shapes)
+            h = np.exp(dt[..., None] * a) * h + (dt * x)[..., None] * bt[:, None]
+            want.append(np.einsum("bdn,bn->bd", h, c))
+        expected = {"Hn": h.astype("f4"), "Y": np.stack(want, 1).astype("f4")}
+        for m in compiled:
+            assert_close(m.run({"H": h0, **{k.upper() + "s": w for k, w in v.items()}}), expected)
+
+
+# Causal convolutions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    "form, raised_to",
+    {
+        "both_ends": True,
+        "front": True,
+        "channels_first": False,  # transposing it would cost more than it gives
+        "not_causal": False,
+        "short_front": False,
+        "dilated": False,
+        "two_channels_a_group": False,
+    }.items(),
+)
+def test_causal_convolution(form, raised_to, bias, tmp_path):
+    rows, channels, steps, taps = 2, 4, 11, 3
+    b = Builder(0)
+    xs = uniform(rows, steps, channels)
+    group = channels // 2 if form == "two_channels_a_group" else channels
+    w, beta = uniform(channels, channels // group, taps), uniform(channels)
+    if form == "channels_first":
+        x = b.input("x", [rows, channels, steps])
+        inputs = {"x": np.ascontiguousarray(xs.transpose(0, 2, 1))}
+    else:
+        x, inputs = b.op("Transpose", b.input("x", xs.shape), perm=[0, 2, 1]), {"x": xs}
+    dilation = 2 if form == "dilated" else 1
+    front = {"short_front": taps - 2, "dilated": 2 * (taps - 1)}.get(form, taps - 1)
+    pads = [front, 0 if form == "front" else taps - 1]
+    y = b.op(
+        "Conv", x, b.const(w), *([b.const(beta)] if bias else []), group=group, pads=pads,
+        dilations=[dilation], kernel_shape=[taps], strides=[1],
+    )  # fmt: skip
+    length = steps + sum(pads) - dilation * (taps - 1)
+    begin = 1 if form == "not_causal" else 0
+    if form not in ("front", "short_front"):
+        y = b.op("Slice", y, b.ints(begin), b.ints(begin + steps), b.ints(2))
+        length = steps
+    y = b.op("Transpose", y, perm=[0, 2, 1])
+    b.output(y, [rows, length, channels])
+    padded = np.pad(xs.astype("f8"), ((0, 0), (front, taps), (0, 0)))
+    want = np.zeros((rows, length, channels))
+    each = channels // group
+    for t in range(length):
+        for c in range(channels):
+            for i in range(each):
+                for j in range(taps):
+                    at = padded[:, begin + t + dilation * j, c // each * each + i]
+                    want[:, t, c] += float(w[c, i, j]) * at
+    want = want + beta.astype("f8") if bias else want
+    check(
+        b, [want], inputs, tmp_path, op="lnn.causal_conv" if raised_to else None,
+        absent=None if raised_to else "lnn.causal_conv",
     )  # fmt: skip

@@ -5,6 +5,7 @@
 #include "lnn/Frontend/Onnx/Import.h"
 #include "lnn/Streaming/Passes.h"
 #include "lnn/Transforms/Passes.h"
+#include "lnn/Transforms/Raise/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -151,6 +152,7 @@ void lnn::onnx::registerTranslations() {
           return failure();
         PassManager pm(context);
         if (!dynamicFlag().empty() || streamingFlag()) {
+          pm.addNestedPass<func::FuncOp>(lnn::createOnnxRaiseRecurrencePass());
           pm.addNestedPass<func::FuncOp>(lnn::createOnnxReroll());
           pm.addNestedPass<func::FuncOp>(lnn::createOnnxFreeSizes());
           pm.addNestedPass<func::FuncOp>(lnn::createLnnExposeStates());

@@ -53,8 +53,10 @@ static void buildTensorStage(OpPassManager &pm,
     buildRaisePipeline(pm, raise);
   }
   pm.addPass(createConvertLnnToOde());
-  if (options.raise)
+  if (options.raise) {
     pm.addNestedPass<func::FuncOp>(createLnnHoistProjectionsPass());
+    pm.addNestedPass<func::FuncOp>(createLnnSinkProducersPass());
+  }
   pm.addPass(createConvertOdeToScf());
   buildCheckStage(pm);
   pm.addPass(createConvertLnnScanToScf());

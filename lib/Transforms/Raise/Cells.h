@@ -75,8 +75,10 @@ bool raiseCfc(const Candidate &candidate, Notation &notation,
               const Report &report);
 bool raiseCtrnn(const Candidate &candidate, Notation &notation,
                 const Report &report);
-/// A scan that is nothing but h' = a h + b.
-bool raiseRecurrence(ScanOp scan, Notation &notation, const Report &report);
+/// A scan that is nothing but h' = a h + b, and sums of h.
+bool raiseRecurrence(ScanOp scan, const Report &report);
+/// A convolution of each channel with taps of its own, zeros in front.
+bool raiseCausalConv(mlir::linalg::GenericOp op, const Report &report);
 /// A state of a loop that one step of an explicit method advances.
 bool raiseSolve(ScanOp scan, unsigned index, const Report &report);
 

@@ -122,10 +122,14 @@ struct LnnRaiseCellsPass : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
     SmallVector<ScanOp> scans;
     getOperation().walk([&](ScanOp scan) { scans.push_back(scan); });
     for (ScanOp scan : scans) {
-      notation.setBudget(perCandidate);
-      if (!scan->use_empty() && raiseRecurrence(scan, notation, report))
+      if (!scan->use_empty() && raiseRecurrence(scan, report))
         ++numRaised;
     }
+    SmallVector<linalg::GenericOp> generics;
+    getOperation().walk([&](linalg::GenericOp op) { generics.push_back(op); });
+    for (linalg::GenericOp op : generics)
+      if (!op->use_empty() && raiseCausalConv(op, report))
+        ++numRaised;
     for (ScanOp scan : scans)
       for (unsigned i = 0, e = scan.getStates().size(); i < e; ++i)
         if (!scan->use_empty() && raiseSolve(scan, i, report))

@@ -179,4 +179,66 @@ Value Materializer::scalar(F formula) {
   return build(b, formula, values);
 }
 
+Value reshaped(Operation *before, Value source, ArrayRef<AffineExpr> from,
+               ArrayRef<AffineExpr> to, ArrayRef<OpFoldResult> sizes) {
+  OpBuilder b(before);
+  Location loc = before->getLoc();
+  auto shaped = cast<RankedTensorType>(source.getType());
+  auto real = [](ArrayRef<AffineExpr> indices) {
+    SmallVector<AffineExpr> result;
+    for (AffineExpr index : indices)
+      if (isa<AffineDimExpr>(index))
+        result.push_back(index);
+    return result;
+  };
+  SmallVector<AffineExpr> order = real(from);
+  if (order != real(to) || order.empty())
+    return {};
+  for (auto [index, size] : llvm::zip_equal(from, shaped.getShape()))
+    if (!isa<AffineDimExpr>(index) && size != 1)
+      return {};
+  SmallVector<int64_t> shape;
+  for (OpFoldResult size : sizes)
+    shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
+  auto target = RankedTensorType::get(shape, shaped.getElementType());
+  if (llvm::equal(from, to))
+    return shaped == target
+               ? source
+               : tensor::CastOp::create(b, loc, target, source).getResult();
+  // All units away, then others in.
+  auto groups = [&](ArrayRef<AffineExpr> indices) {
+    SmallVector<ReassociationIndices> result(order.size());
+    unsigned group = 0;
+    bool begun = false;
+    for (auto [d, index] : llvm::enumerate(indices)) {
+      if (isa<AffineDimExpr>(index)) {
+        if (begun)
+          ++group;
+        begun = true;
+      }
+      result[group].push_back(d);
+    }
+    return result;
+  };
+  if (order.size() != from.size())
+    source = tensor::CollapseShapeOp::create(b, loc, source, groups(from));
+  if (order.size() == to.size()) {
+    if (source.getType() != target)
+      source = tensor::CastOp::create(b, loc, target, source);
+    return source;
+  }
+  return tensor::ExpandShapeOp::create(b, loc, target, source, groups(to),
+                                       sizes);
+}
+
+Value moved(Operation *before, Value source, ArrayRef<AffineExpr> from,
+            ArrayRef<AffineExpr> to, ArrayRef<OpFoldResult> sizes) {
+  if (Value view = reshaped(before, source, from, to, sizes))
+    return view;
+  Notation notation(before->getContext());
+  notation.addBarrier(source);
+  Materializer copy(notation, before);
+  return copy.tensor(notation.element(source, from), to, sizes);
+}
+
 } // namespace lnn::raise

@@ -47,6 +47,19 @@ private:
                     llvm::DenseMap<F, mlir::Value> &values);
 };
 
+/// The source, whose dimensions have the indices `from`, as a tensor whose
+/// dimensions have the indices `to`: variables, or 0 where the size is 1. Null
+/// where more than dimensions of size 1 would have to move.
+mlir::Value reshaped(mlir::Operation *before, mlir::Value source,
+                     llvm::ArrayRef<mlir::AffineExpr> from,
+                     llvm::ArrayRef<mlir::AffineExpr> to,
+                     llvm::ArrayRef<mlir::OpFoldResult> sizes);
+/// The same, copied where dimensions change places.
+mlir::Value moved(mlir::Operation *before, mlir::Value source,
+                  llvm::ArrayRef<mlir::AffineExpr> from,
+                  llvm::ArrayRef<mlir::AffineExpr> to,
+                  llvm::ArrayRef<mlir::OpFoldResult> sizes);
+
 /// The elements of a constant tensor of floats; none where it isn't one.
 std::optional<llvm::SmallVector<double>> constantElements(mlir::Value value);
 

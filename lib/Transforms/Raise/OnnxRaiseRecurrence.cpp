@@ -437,6 +437,8 @@ private:
                                        Value rest);
   bool raise(const Candidate &candidate, int axis);
   Value write(const Candidate &candidate, int axis, NodeOp at);
+  llvm::DenseSet<Operation *> replaced; ///< what Scans were made of
+  void noteOrigins(NodeOp scan, NodeOp last);
 };
 
 /// Where the dimensions of a path's base end up.
@@ -530,7 +532,9 @@ bool Raiser::raise(const Candidate &candidate, int axis) {
     for (int64_t t = 0; complete && t < steps; ++t)
       complete = series->terms[t] == Term::state(0, t);
     if (complete) {
-      node.getOutputs()[0].replaceAllUsesWith(write(candidate, axis, node));
+      Value states = write(candidate, axis, node);
+      node.getOutputs()[0].replaceAllUsesWith(states);
+      noteOrigins(cast<NodeOp>(states.getDefiningOp()), node);
       if (remarks)
         node.emitRemark() << "linear recurrence over " << steps << " steps";
       return true;
@@ -538,6 +542,31 @@ bool Raiser::raise(const Candidate &candidate, int axis) {
     interpreter.series[node.getOutputs()[0]] = *series;
   }
   return false;
+}
+
+/// Where nodes are numbered (lnn.number): notes on the Scan which of them
+/// nothing needs any more, now that the last of them is not read.
+void Raiser::noteOrigins(NodeOp scan, NodeOp last) {
+  if (!last->hasAttr("lnn.number"))
+    return;
+  llvm::DenseSet<Operation *> dead;
+  SmallVector<int64_t> numbers;
+  for (Operation *op = last; op; op = op->getPrevNode()) {
+    auto node = dyn_cast<NodeOp>(op);
+    if (!node || (node != last && op->use_empty()) || replaced.contains(op) ||
+        !llvm::all_of(op->getUsers(),
+                      [&](Operation *user) { return dead.contains(user); }))
+      continue;
+    dead.insert(op);
+    replaced.insert(op);
+    if (auto number = op->getAttrOfType<IntegerAttr>("lnn.number"))
+      numbers.push_back(number.getInt());
+  }
+  llvm::sort(numbers);
+  Builder b(scan.getContext());
+  scan->setAttr("lnn.origins", b.getDenseI64ArrayAttr(numbers));
+  scan->setAttr("lnn.note",
+                b.getStringAttr("was computed in log steps over time"));
 }
 
 /// A Scan over time in front of the node.

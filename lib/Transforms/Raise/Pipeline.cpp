@@ -24,6 +24,9 @@ void buildRaisePipeline(OpPassManager &pm, const RaiseOptions &options) {
     addCleanup(pm);
   }
   pm.addNestedPass<func::FuncOp>(createLnnMergeStepsPass());
+  OdeMergeStepsPassOptions merge;
+  merge.remarks = options.remarks;
+  pm.addNestedPass<func::FuncOp>(createOdeMergeStepsPass(merge));
   addCleanup(pm);
 }
 

@@ -19,25 +19,83 @@ static bool worthwhile(int period, int trip, int least) {
          (trip >= 3 || period >= 8);
 }
 
-/// Distances between nodes of equal label that are frequent enough, ascending.
-SmallVector<int> Reroller::periods() const {
-  constexpr int depth = 4; // a body may hold that many nodes of each label
-  std::vector<std::array<int, depth>> last(graph.labels.size(),
-                                           {-1, -1, -1, -1});
-  std::vector<int> count(graph.order.size() + 1, 0);
-  for (int i = 0, e = graph.order.size(); i < e; ++i) {
-    auto &seen = last[labelAt(i)];
+/// Counts the distances between positions of equal keys, as many of each key as
+/// a body may hold.
+static void countDistances(ArrayRef<uint64_t> keys, std::vector<int> &count) {
+  constexpr int depth = 4;
+  llvm::DenseMap<uint64_t, std::array<int, depth>> last;
+  for (int i = 0, e = keys.size(); i < e; ++i) {
+    auto &seen =
+        last.try_emplace(keys[i], std::array<int, depth>{-1, -1, -1, -1})
+            .first->second;
     for (int at : seen)
       if (at >= 0)
         ++count[i - at];
     std::rotate(seen.begin(), seen.end() - 1, seen.end());
     seen[0] = i;
   }
+}
+
+/// Distances between like nodes that are frequent enough, ascending. Like are
+/// those of equal label; and, as a large body has many of each label, those
+/// behind equal sequences of labels.
+SmallVector<int> Reroller::periods() const {
+  constexpr unsigned sequences[] = {1, 12, 48};
+  int n = graph.order.size();
+  std::vector<char> frequent(n + 1, 0);
+  std::vector<int> count;
+  std::vector<uint64_t> keys(n);
+  for (unsigned length : sequences) {
+    // Rolling: what is `length` back leaves the sum.
+    constexpr uint64_t base = 0x9e3779b97f4a7c15;
+    uint64_t power = 1, hash = 0;
+    for (unsigned i = 0; i < length; ++i)
+      power *= base;
+    for (int i = 0; i < n; ++i) {
+      hash = hash * base + labelAt(i) + 1;
+      if (i >= int(length))
+        hash -= power * (labelAt(i - length) + 1);
+      keys[i] = hash & (uint64_t(1) << 62) - 1; // two keys are the map's own
+    }
+    count.assign(n + 1, 0);
+    countDistances(ArrayRef(keys).drop_front(std::min<int>(n, length - 1)),
+                   count);
+    for (auto [period, found] : llvm::enumerate(count))
+      if (period && found >= std::min<int>(period, 16))
+        frequent[period] = 1;
+  }
   SmallVector<int> result;
-  for (auto [period, n] : llvm::enumerate(count))
-    if (period && n >= std::min<int>(period, 16))
+  for (int period = 1; period <= n; ++period)
+    if (frequent[period])
       result.push_back(period);
   return result;
+}
+
+/// True where a run is too short for a loop in time and each iteration's values
+/// are read by nodes of their own, as the stages of a solver's step are: a loop
+/// would stack what is taken apart again, and hide the step.
+bool Reroller::isScattered(const Run &run) const {
+  constexpr int maxStages = 4;
+  if (run.trip() > maxStages)
+    return false;
+  for (int place = 0; place < run.places(); ++place) {
+    SmallVector<int> before, now; // readers; -1 is the graph itself
+    for (int iteration = 0; iteration < run.trip(); ++iteration) {
+      int id = run.node(iteration, place);
+      now.clear();
+      if (id >= 0)
+        for (Graph::Use use : graph.usesOf(id))
+          if (use.user < 0 || !matcher.inRun(use.user))
+            now.push_back(use.user);
+      if (!before.empty() && !now.empty() && llvm::none_of(now, [&](int id) {
+            return llvm::is_contained(before, id);
+          }))
+        return true;
+      if (!now.empty())
+        before = now;
+    }
+  }
+  return false;
 }
 
 uint64_t Reroller::hashOf(Interval interval) const {
@@ -156,7 +214,7 @@ int Reroller::searchInterval(Interval interval, unsigned &made) {
     Interval wider{interval.begin, interval.end, m * interval.period};
     std::optional<Run> run = bestRun(wider);
     if (!run || !matcher.complete(*run) ||
-        !worthwhile(run->places(), run->trip(), leastTrip))
+        !worthwhile(run->places(), run->trip(), leastTrip) || isScattered(*run))
       continue;
     int first = interval.end;
     for (auto &iteration : run->backward)
@@ -259,9 +317,11 @@ bool Reroller::round(unsigned &made) {
   knownPhases.clear();
   SmallVector<int> candidates = periods();
   // Two blocks alike may be so by accident: they wait until nothing longer is
-  // found.
+  // found, and the larger they are the less.
   for (int least : {3, 2}) {
     leastTrip = least;
+    if (least == 2)
+      std::reverse(candidates.begin(), candidates.end());
     for (int period : candidates)
       if (unsigned found = search(period)) {
         made += found;

@@ -17,6 +17,15 @@ Type Graph::typeOf(Ref ref) const {
 }
 
 int Graph::shapeId(Type type, ArrayRef<uintptr_t> more) {
+  if (more.empty()) {
+    auto [it, isNew] = staticShapes.try_emplace(type, 0);
+    if (!isNew)
+      return it->second;
+    return it->second = shapeIds
+                            .try_emplace({uintptr_t(type.getAsOpaquePointer())},
+                                         shapeIds.size())
+                            .first->second;
+  }
   std::vector<uintptr_t> key{uintptr_t(type.getAsOpaquePointer())};
   key.insert(key.end(), more.begin(), more.end());
   return shapeIds.try_emplace(std::move(key), shapeIds.size()).first->second;
@@ -108,7 +117,8 @@ static void append(std::vector<uintptr_t> &key, const Body &body) {
 
 /// The label's number; `omitted` has a bit for each operand that is left out.
 int Graph::intern(Label label, unsigned operands, uint64_t omitted) {
-  std::vector<uintptr_t> key{operands, uintptr_t(omitted)};
+  std::vector<uintptr_t> &key = labelKey; // kept: most labels are known
+  key.assign({operands, uintptr_t(omitted)});
   auto add = [&](const void *p) { key.push_back(uintptr_t(p)); };
   for (auto [type, shape] : llvm::zip(label.types, label.shapes)) {
     add(type.getAsOpaquePointer());
@@ -122,27 +132,46 @@ int Graph::intern(Label label, unsigned operands, uint64_t omitted) {
     add(label.original.getOperation()); // subgraphs are not compared
   if (label.loop)
     append(key, *label.loop);
-  auto [it, isNew] = labelIds.try_emplace(std::move(key), labels.size());
+  auto [it, isNew] = labelIds.try_emplace(key, labels.size());
   if (isNew)
     labels.push_back(std::move(label));
   return it->second;
 }
 
-size_t Graph::hashOf(const Node &node) const {
-  llvm::hash_code hash = llvm::hash_value(node.label);
+void NodeTable::grow(size_t size) {
+  std::vector<std::pair<uint32_t, int>> old = std::move(slots);
+  slots.assign(size, {0, -1});
+  for (auto [tag, id] : old) {
+    if (id < 0)
+      continue;
+    size_t at = tag & (size - 1);
+    while (slots[at].second >= 0)
+      at = (at + 1) & (size - 1);
+    slots[at] = {tag, id};
+  }
+}
+
+size_t Graph::hashOf(const Node &node) {
+  auto mix = [](uint64_t x) { // the finalizer of MurmurHash3
+    x = (x ^ x >> 33) * 0xff51afd7ed558ccd;
+    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53;
+    return x ^ x >> 33;
+  };
+  uint64_t hash = mix(node.label + 1);
   for (Ref ref : node.operands)
-    hash = llvm::hash_combine(hash, ref.code());
+    hash = mix(hash + ref.code());
   return hash;
 }
 
 /// The node's number, or that of the one there is that computes the same.
 int Graph::number(Node node) {
-  size_t hash = hashOf(node);
-  for (auto [it, end] = numbered.equal_range(hash); it != end; ++it)
-    if (nodes[it->second].label == node.label &&
-        nodes[it->second].operands == node.operands)
-      return it->second;
-  numbered.emplace(hash, nodes.size());
+  int fresh = nodes.size(),
+      id = numbered.findOrAdd(hashOf(node), fresh, [&](int other) {
+        return nodes[other].label == node.label &&
+               nodes[other].operands == node.operands;
+      });
+  if (id != fresh)
+    return id;
   position.resize(nodes.size(), -1);
   int last = -1;
   for (Ref ref : node.operands)
@@ -151,7 +180,7 @@ int Graph::number(Node node) {
   position.push_back(last);
   collapsed.push_back(0);
   nodes.push_back(std::move(node));
-  return nodes.size() - 1;
+  return fresh;
 }
 
 void Graph::addOrigins(int to, ArrayRef<int> from) {
@@ -214,7 +243,6 @@ bool Graph::merge() {
   std::vector<int> same(nodes.size(), -1);
   depth.assign(nodes.size(), 0);
   numbered.clear();
-  numbered.reserve(nodes.size());
   std::vector<std::pair<int, unsigned>> stack;
   auto finish = [&](int id) {
     Node &node = nodes[id];
@@ -224,16 +252,12 @@ bool Graph::merge() {
         depth[id] = std::max(depth[id], depth[ref.id] + 1);
       }
     state[id] = Done;
-    size_t hash = hashOf(node);
-    for (auto [it, end] = numbered.equal_range(hash); it != end; ++it)
-      if (nodes[it->second].label == node.label &&
-          nodes[it->second].operands == node.operands) {
-        same[id] = it->second;
-        addOrigins(it->second, originsOf(id));
-        return;
-      }
-    numbered.emplace(hash, id);
-    same[id] = id;
+    same[id] = numbered.findOrAdd(hashOf(node), id, [&](int other) {
+      return nodes[other].label == node.label &&
+             nodes[other].operands == node.operands;
+    });
+    if (same[id] != id)
+      addOrigins(same[id], originsOf(id));
   };
   for (Ref &output : outputs) {
     output = resolve(output);

@@ -11,6 +11,7 @@
 #include "lnn/Frontend/Onnx/Analysis.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/Support/MathExtras.h"
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -84,6 +85,44 @@ struct Body {
   llvm::SmallVector<int64_t> outReverse;    // by output
   unsigned states() const { return next.size(); }
   unsigned slices() const { return sliceTypes.size(); }
+};
+
+/// Numbers of nodes by the hash of what they compute. One flat array: a graph
+/// of 100,000 nodes is looked up several times over, and each step to elsewhere
+/// in memory is a wait.
+class NodeTable {
+public:
+  /// The node of that hash for which `same` holds, or `id`, which is added
+  /// then.
+  template <typename Same> int findOrAdd(size_t hash, int id, Same same) {
+    if (2 * (count + 1) > slots.size())
+      grow(std::max<size_t>(64, 2 * slots.size()));
+    uint32_t tag = hash ^ hash >> 32;
+    for (size_t at = tag & (slots.size() - 1);;
+         at = (at + 1) & (slots.size() - 1)) {
+      auto &[slotTag, slotId] = slots[at];
+      if (slotId < 0) {
+        slots[at] = {tag, id};
+        ++count;
+        return id;
+      }
+      if (slotTag == tag && same(slotId))
+        return slotId;
+    }
+  }
+  void clear() {
+    slots.assign(slots.size(), {0, -1});
+    count = 0;
+  }
+  void reserve(size_t nodes) {
+    if (size_t size = llvm::PowerOf2Ceil(2 * nodes + 64); size > slots.size())
+      grow(size);
+  }
+
+private:
+  std::vector<std::pair<uint32_t, int>> slots; // number -1: free
+  size_t count = 0;
+  void grow(size_t size);
 };
 
 class Graph {
@@ -178,7 +217,9 @@ private:
   llvm::DenseMap<mlir::Value, Ref> refs;         // while reading
   llvm::DenseMap<mlir::Attribute, int> constants;
   std::unordered_map<std::vector<uintptr_t>, int, KeyHash> labelIds, shapeIds;
-  std::unordered_multimap<size_t, int> numbered;
+  std::vector<uintptr_t> labelKey;
+  NodeTable numbered;
+  llvm::DenseMap<mlir::Type, int> staticShapes; ///< of shapeIds
   llvm::DenseMap<uint64_t, Ref> replaced;
   std::vector<int> depth, useBegin;
   std::vector<Use> uses;
@@ -187,7 +228,7 @@ private:
   int shapeOfValue(mlir::Value value);
   bool readNode(onnx::NodeOp op);
   void splitToSlices(onnx::NodeOp op, Ref node);
-  size_t hashOf(const Node &node) const;
+  static size_t hashOf(const Node &node);
   bool merge();
   void layOut();
   void countUses();

@@ -19,7 +19,12 @@ Ref Graph::refOf(Value value) {
 }
 
 bool Graph::read() {
-  nodes.reserve(block.getOperations().size());
+  size_t size = block.getOperations().size(); // counts them
+  nodes.reserve(size);
+  position.reserve(size);
+  collapsed.reserve(size);
+  numbered.reserve(size);
+  refs.reserve(size);
   for (Operation &op : block) {
     if (auto constantOp = dyn_cast<arith::ConstantOp>(op)) {
       auto attr = dyn_cast<ElementsAttr>(constantOp.getValue());

@@ -46,6 +46,7 @@ private:
   void remark(const Run &run) const;
   bool isChained(Interval interval) const;
   uint64_t hashOf(Interval interval) const;
+  bool isScattered(const Run &run) const;
 };
 
 } // namespace lnn::reroll

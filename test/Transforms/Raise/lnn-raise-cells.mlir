@@ -288,3 +288,108 @@ func.func @rk4(%h0: tensor<3xf32>) -> tensor<3xf32> {
   }
   return %h1 : tensor<3xf32>
 }
+
+// -----
+
+#hbd = affine_map<(b, d, n) -> (b, d, n)>
+#out = affine_map<(b, d, n) -> (b, d)>
+#key = affine_map<(b, d, n) -> (b, n)>
+#val = affine_map<(b, d, n) -> (b, d)>
+// The state [d, n] is read out over n: keys [n], values [d], and the decay turned.
+// CHECK-LABEL: @matrix_state
+// CHECK: %[[A:.*]] = linalg.generic {{.*}} outs({{.*}} : tensor<1x5x3x8xf32>)
+// CHECK: lnn.linear_recurrence decay %[[A]] keys %arg1 values %{{.*}} read %arg3 from %{{.*}} dim 1
+// CHECK-SAME: tensor<2x5x3xf32>, tensor<2x5x8xf32>, tensor<2x5x3xf32>, tensor<2x3x8xf32>) -> (tensor<2x5x8xf32>, tensor<2x3x8xf32>)
+// CHECK-NOT: lnn.scan
+func.func @matrix_state(%a: tensor<8x3xf32>, %k: tensor<2x5x3xf32>, %v: tensor<2x5x8xf32>, %q: tensor<2x5x3xf32>, %h0: tensor<2x8x3xf32>)
+    -> tensor<2x5x8xf32> {
+  %n = arith.constant 5 : index
+  %zero = arith.constant 0.0 : f32
+  // expected-remark @+1 {{raised to lnn.linear_recurrence of a 3 x 8 state along dimension 1}}
+  %y, %hn = lnn.scan %t of %n over (%kt = %k dim 1, %vt = %v dim 1, %qt = %q dim 1) carrying (%h = %h0) stacking (dim 1)
+      : (tensor<2x5x3xf32>, tensor<2x5x8xf32>, tensor<2x5x3xf32>, tensor<2x8x3xf32>) -> (tensor<2x5x8xf32>, tensor<2x8x3xf32>) {
+    %e = tensor.empty() : tensor<2x8x3xf32>
+    %next = linalg.generic {indexing_maps = [affine_map<(b, d, n) -> (d, n)>, #key, #val, #hbd, #hbd], iterator_types = ["parallel", "parallel", "parallel"]}
+        ins(%a, %kt, %vt, %h : tensor<8x3xf32>, tensor<2x3xf32>, tensor<2x8xf32>, tensor<2x8x3xf32>) outs(%e : tensor<2x8x3xf32>) {
+    ^bb0(%ai: f32, %ki: f32, %vi: f32, %hi: f32, %o: f32):
+      %kept = arith.mulf %ai, %hi : f32
+      %new = arith.mulf %ki, %vi : f32
+      %sum = arith.addf %kept, %new : f32
+      linalg.yield %sum : f32
+    } -> tensor<2x8x3xf32>
+    %f = tensor.empty() : tensor<2x8xf32>
+    %zeros = linalg.fill ins(%zero : f32) outs(%f : tensor<2x8xf32>) -> tensor<2x8xf32>
+    %yt = linalg.generic {indexing_maps = [#hbd, #key, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%next, %qt : tensor<2x8x3xf32>, tensor<2x3xf32>) outs(%zeros : tensor<2x8xf32>) {
+    ^bb0(%hi: f32, %qi: f32, %o: f32):
+      %m = arith.mulf %hi, %qi : f32
+      %s = arith.addf %o, %m : f32
+      linalg.yield %s : f32
+    } -> tensor<2x8xf32>
+    lnn.yield %yt : tensor<2x8xf32> carrying %next : tensor<2x8x3xf32>
+  }
+  return %y : tensor<2x5x8xf32>
+}
+
+// -----
+
+// Gates that the scan computes are computed in it again, once it is a scan.
+// CHECK-LABEL: @gated
+// CHECK-COUNT-2: linalg.generic {{.*}} attrs = {lnn.sink}
+// CHECK: lnn.linear_recurrence decay %{{.*}} drive %{{.*}} from %arg2 dim 0
+func.func @gated(%x: tensor<?x4xf32>, %z: tensor<?x4xf32>, %h0: tensor<4xf32>, %n: index) -> tensor<?x4xf32> {
+  %one = arith.constant dense<1.0> : tensor<4xf32>
+  // expected-remark @+1 {{raised to lnn.linear_recurrence along dimension 0}}
+  %y, %hn = lnn.scan %t of %n over (%xt = %x dim 0, %zt = %z dim 0) carrying (%h = %h0) stacking (dim 0)
+      : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>) -> (tensor<?x4xf32>, tensor<4xf32>) {
+    %keep = arith.subf %one, %zt : tensor<4xf32>
+    %kept = arith.mulf %keep, %h : tensor<4xf32>
+    %new = arith.mulf %zt, %xt : tensor<4xf32>
+    %next = arith.addf %kept, %new : tensor<4xf32>
+    lnn.yield %next : tensor<4xf32> carrying %next : tensor<4xf32>
+  }
+  return %y : tensor<?x4xf32>
+}
+
+// -----
+
+// The state before the step is yielded.
+// CHECK-LABEL: @before
+// CHECK-NOT: lnn.linear_recurrence
+func.func @before(%a: tensor<5x4xf32>, %b: tensor<5x4xf32>, %h0: tensor<4xf32>) -> tensor<5x4xf32> {
+  %n = arith.constant 5 : index
+  %y, %hn = lnn.scan %t of %n over (%at = %a dim 0, %bt = %b dim 0) carrying (%h = %h0) stacking (dim 0)
+      : (tensor<5x4xf32>, tensor<5x4xf32>, tensor<4xf32>) -> (tensor<5x4xf32>, tensor<4xf32>) {
+    %kept = arith.mulf %at, %h : tensor<4xf32>
+    // expected-remark @+1 {{not raised to lnn.linear_recurrence: an output is neither the states nor a sum over one of their dimensions}}
+    %next = arith.addf %kept, %bt : tensor<4xf32>
+    lnn.yield %h : tensor<4xf32> carrying %next : tensor<4xf32>
+  }
+  return %y : tensor<5x4xf32>
+}
+
+// -----
+
+#in = affine_map<(b, c, t, j) -> (b, c, t + j)>
+#w = affine_map<(b, c, t, j) -> (c, j)>
+#y = affine_map<(b, c, t, j) -> (b, c, t)>
+// CHECK-LABEL: @causal_conv
+// CHECK: lnn.causal_conv %{{.*}}, %{{.*}} taps(%{{.*}}) : tensor<2x9x4xf32>, tensor<2x2x4xf32>
+func.func @causal_conv(%x: tensor<2x9x4xf32>, %w: tensor<4x3xf32>) -> tensor<2x4x9xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<2x4x9xf32>
+  %xt = linalg.transpose ins(%x : tensor<2x9x4xf32>) outs(%e : tensor<2x4x9xf32>) permutation = [0, 2, 1]
+  %p = tensor.empty() : tensor<2x4x11xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%p : tensor<2x4x11xf32>) -> tensor<2x4x11xf32>
+  %padded = tensor.insert_slice %xt into %z[0, 0, 2] [2, 4, 9] [1, 1, 1] : tensor<2x4x9xf32> into tensor<2x4x11xf32>
+  %start = linalg.fill ins(%zero : f32) outs(%e : tensor<2x4x9xf32>) -> tensor<2x4x9xf32>
+  // expected-remark @+1 {{raised to lnn.causal_conv of 3 taps along dimension 1}}
+  %r = linalg.generic {indexing_maps = [#in, #w, #y], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%padded, %w : tensor<2x4x11xf32>, tensor<4x3xf32>) outs(%start : tensor<2x4x9xf32>) {
+  ^bb0(%xi: f32, %wi: f32, %o: f32):
+    %m = arith.mulf %xi, %wi : f32
+    %s = arith.addf %o, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<2x4x9xf32>
+  return %r : tensor<2x4x9xf32>
+}

@@ -28,6 +28,10 @@ struct RaiseOptions : mlir::PassPipelineOptions<RaiseOptions> {
                        llvm::cl::desc("say what became a cell, and what not"),
                        llvm::cl::init(false)};
 };
+/// On an op outside of a scan: it was computed in the scan, and
+/// lnn-sink-producers puts it there again.
+inline constexpr llvm::StringLiteral sinkAttribute = "lnn.sink";
+
 /// From what was imported to cells, on the lnn level.
 void buildRaisePipeline(mlir::OpPassManager &pm, const RaiseOptions &options);
 void registerRaisePipeline();

@@ -15,7 +15,9 @@ def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
       iterations or one step alone. Where a weight's constant factors have a zero there is no synapse, and the cell is `wired`.
     - `lnn.cfc` in its three modes: `tanh(ff1) (1 - t) + t tanh(ff2)`, `tanh(ff1) + t tanh(ff2)`, `a - a e^(-dt (|w| + |ff1|)) ff1`.
     - `lnn.ctrnn`: Euler steps `h' = h + r (act(W u + R h + b) - h)`, with an `lnn.feedback` where `u = x + F h`.
-    - `lnn.linear_recurrence`: a scan of nothing but `h' = a h + b`, a and b being inputs.
+    - `lnn.linear_recurrence`: a scan of nothing but `h' = a h + b`, where a and b do not depend on the state, that yields its states or
+      `sum_k h[.., k, ..] q[k]`; the latter, in the scan or behind it, where b is an outer product: a matrix state.
+    - `lnn.causal_conv`: a depthwise convolution of a sequence with K - 1 zeros in front of it, its channels contiguous, cut to its length.
     - `ode.solve`: a loop's state that becomes `h + dt sum b_i k_i`, where each `k_i` is one computation of `h + dt sum a_ij k_j`, and a
       Runge-Kutta tableau has these coefficients.
 
@@ -110,5 +112,44 @@ def LnnMergeStepsPass : Pass<"lnn-merge-steps", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numMerged", "merged", "loops and steps that are gone">];
   let dependentDialects = ["::lnn::LnnDialect", "::lnn::ode::OdeDialect", "::mlir::arith::ArithDialect",
       "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def OdeMergeStepsPass : Pass<"ode-merge-steps", "::mlir::func::FuncOp"> {
+  let summary = "make a scan of solver steps one solve";
+  let description = [{
+    A scan that does nothing but integrate its state by one `ode.solve` over a known duration, its field being the same in all steps, is
+    one `ode.solve`: over the whole time with as many steps where only the last state is read, `at` the times when the
+    steps end where each state is. The times are in f64, and their differences must be the duration exactly, so that each step is what it was.
+
+    ```mlir
+    %y, %hn = lnn.scan %i of %c8 carrying (%h = %h0) stacking (dim 0) : ... {
+      %next = ode.solve %h for %c0.1 method <rk4, steps = 1> : tensor<3x4xf32>, f32 {...}
+      lnn.yield %next : tensor<3x4xf32> carrying %next : tensor<3x4xf32>
+    }
+    // becomes
+    %y = ode.solve %h0 at dense<[0.1, 0.2, ...]> method <rk4, steps = 1> : tensor<3x4xf32>, tensor<8xf64> {...}
+    ```
+  }];
+  let options = [Option<"remarks", "remarks", "bool", "false", "say of each scan that is gone how many steps it had">];
+  let statistics = [Statistic<"numMerged", "merged", "scans that are gone">];
+  let dependentDialects = ["::lnn::ode::OdeDialect", "::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def LnnSinkProducersPass : Pass<"lnn-sink-producers", "::mlir::func::FuncOp"> {
+  let summary = "compute in a scan what is larger than what it is made of";
+  let description = [{
+    A scan's input that is computed element by element, for the scan alone, of tensors that have at most half as many elements is
+    computed in the scan, from their slices; so is what raising took out of the scan (`lnn.sink`). So the decay `exp(dt A)` of a Mamba, [time, channels, states], is never stored: `dt`, [time,
+    channels], is.
+
+    ```mlir
+    %a = linalg.generic ... ins(%dt, %A : tensor<?x64x1xf32>, tensor<64x16xf32>) ... {exp(dt * A)} -> tensor<?x64x16xf32>
+    lnn.scan ... over (%at = %a dim 0) ...
+    // becomes
+    lnn.scan ... over (%dtt = %dt dim 0) ... { %at = linalg.generic ... ins(%dtt, %A : tensor<64x1xf32>, tensor<64x16xf32>) ... }
+    ```
+  }];
+  let statistics = [Statistic<"numSunk", "sunk", "ops that are in a loop now">];
+  let dependentDialects = ["::lnn::LnnDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 #endif
