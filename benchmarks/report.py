@@ -137,7 +137,7 @@ def show(figures):
 
 def markdown(figures):
     versions = ", ".join(f"{peer} {version}" for peer, version in figures["versions"].items())
-    busy = [row for row in figures["rows"] if row["load"] > 1.5 * figures["machine"]["cores"]]
+    busy = [row for row in figures["rows"] if row["load"] > 2 * figures["machine"]["cores"]]
     errors = [r.get("error", 0) for row in figures["rows"] for r in row["peers"].values()]
     lines = [
         f"# {figures['machine']['cpu']}, {figures['machine']['cores']} cores",
