@@ -137,6 +137,7 @@ def show(figures):
 
 def markdown(figures):
     versions = ", ".join(f"{peer} {version}" for peer, version in figures["versions"].items())
+    busy = [row for row in figures["rows"] if row["load"] > 2 * figures["machine"]["cores"]]
     errors = [r.get("error", 0) for row in figures["rows"] for r in row["peers"].values()]
     lines = [
         f"# {figures['machine']['cpu']}, {figures['machine']['cores']} cores",
@@ -145,6 +146,9 @@ def markdown(figures):
         "microseconds a call from Python, median of the quietest turn (p99.9 of all).",
         f"{versions}. Largest difference between outputs that were timed: {max(errors):.1g}.",
     ]
+    if busy:
+        names = ", ".join(row["model"] for row in busy)
+        lines.append(f"Others used the machine heavily during: {names}.")
     for threads, rows in by_threads(figures).items():
         peers = peers_of(rows)
         lines += ["", f"## {threads} thread{'s' * (threads > 1)}", ""]
@@ -184,6 +188,7 @@ def draw(figures, path):
     rows = [row for row in by_threads(figures)[threads] if ratio(row)]
     rows.sort(key=lambda row: ratio(row)[0])
     plt.rcParams["svg.hashsalt"] = "lnn"  # the same figures are the same file
+    plt.rcParams["svg.fonttype"] = "none"  # text, not outlines
     figure, axes = plt.subplots(figsize=(8, 1 + 0.2 * len(rows)))
     for peer in peers_of(rows):
         if peer == OWN:

@@ -87,7 +87,7 @@ int64_t operationsOf(Operation &op) {
     return lanes;
   bool activation = isa<LnnDialect>(op.getDialect()) &&
                     op.getNumOperands() == 1 &&
-                    OpTrait::hasElementwiseMappableTraits(&op);
+                    op.hasTrait<OpTrait::Elementwise>();
   bool function = isa<math::MathDialect>(op.getDialect()) || activation;
   return function ? operationsOfFunction * lanes : 0;
 }
