@@ -75,6 +75,18 @@ OpFoldResult ScanLowering::outerSize(Value value, int64_t dim) {
     return tensor::getMixedSize(b, loc, scan.getInputs()[i],
                                 dim < axis ? dim : dim + 1);
   }
+  if (auto collapse = value.getDefiningOp<tensor::CollapseShapeOp>()) {
+    // Of one dimension and others of size 1: that one's.
+    std::optional<int64_t> only;
+    unsigned real = 0;
+    for (int64_t d : collapse.getReassociationIndices()[dim])
+      if (collapse.getSrcType().getDimSize(d) != 1) {
+        only = d;
+        ++real;
+      }
+    if (real == 1)
+      return outerSize(collapse.getSrc(), *only);
+  }
   OpFoldResult size = resolver.resolve(value, dim, inside);
   auto known = dyn_cast_if_present<Value>(size);
   if (!known)
