@@ -520,9 +520,9 @@ def test_recurrence_of_any_length(tmp_path):
         onnx.helper.make_node("Unsqueeze", ["b", "middle"], ["k"]),
         onnx.helper.make_node("Mul", ["v", "k"], ["outer"]),
         onnx.helper.make_node("Add", ["kept", "outer"], ["hn"]),
-        onnx.helper.make_node("Unsqueeze", ["c", "middle"], ["c1"]),
-        onnx.helper.make_node("Mul", ["hn", "c1"], ["hc"]),
-        onnx.helper.make_node("ReduceSum", ["hc", "last"], ["y"], keepdims=0),
+        onnx.helper.make_node("Unsqueeze", ["c", "last"], ["c1"]),
+        onnx.helper.make_node("MatMul", ["hn", "c1"], ["y1"]),
+        onnx.helper.make_node("Squeeze", ["y1", "last"], ["y"]),
     ]
     info = onnx.helper.make_tensor_value_info
     shapes = {"x": [d], "dt": [d], "b": [n], "c": [n]}

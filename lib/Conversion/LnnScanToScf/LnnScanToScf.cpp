@@ -35,6 +35,7 @@ private:
   DimResolver resolver;
 
   OpFoldResult outerSize(Value value, int64_t dim);
+  OpFoldResult outside(Value size, unsigned depth);
   FailureOr<Value> allocateOutput(unsigned i);
   Value slice(unsigned i, Value step, Value length);
   Value insert(unsigned i, Value part, Value whole, Value step, Value length);
@@ -74,16 +75,53 @@ OpFoldResult ScanLowering::outerSize(Value value, int64_t dim) {
     return tensor::getMixedSize(b, loc, scan.getInputs()[i],
                                 dim < axis ? dim : dim + 1);
   }
+  if (auto collapse = value.getDefiningOp<tensor::CollapseShapeOp>()) {
+    // Of one dimension and others of size 1: that one's.
+    std::optional<int64_t> only;
+    unsigned real = 0;
+    for (int64_t d : collapse.getReassociationIndices()[dim])
+      if (collapse.getSrcType().getDimSize(d) != 1) {
+        only = d;
+        ++real;
+      }
+    if (real == 1)
+      return outerSize(collapse.getSrc(), *only);
+  }
   OpFoldResult size = resolver.resolve(value, dim, inside);
   auto known = dyn_cast_if_present<Value>(size);
   if (!known)
     return size;
-  if (!scan.getBody().isAncestor(known.getParentRegion()))
+  if (auto dimOp = known.getDefiningOp<tensor::DimOp>();
+      dimOp && dimOp.getSource() == value)
+    return OpFoldResult();
+  return outside(known, 0);
+}
+
+/// A size that the body computes of sizes, computed in front of the scan; null
+/// where it depends on more.
+OpFoldResult ScanLowering::outside(Value size, unsigned depth) {
+  constexpr unsigned most = 16;
+  if (!scan.getBody().isAncestor(size.getParentRegion()))
     return size;
-  auto dimOp = known.getDefiningOp<tensor::DimOp>();
-  if (dimOp && dimOp.getConstantIndex() && dimOp.getSource() != value)
-    return outerSize(dimOp.getSource(), *dimOp.getConstantIndex());
-  return OpFoldResult();
+  Operation *op = size.getDefiningOp();
+  if (!op || depth > most)
+    return OpFoldResult();
+  if (auto dimOp = dyn_cast<tensor::DimOp>(op))
+    return dimOp.getConstantIndex()
+               ? outerSize(dimOp.getSource(), *dimOp.getConstantIndex())
+               : OpFoldResult();
+  if (!isPure(op) || op->getNumRegions() || op->getNumResults() != 1)
+    return OpFoldResult();
+  IRMapping mapping;
+  for (Value operand : op->getOperands()) {
+    if (!operand.getType().isIntOrIndex())
+      return OpFoldResult();
+    OpFoldResult outer = outside(operand, depth + 1);
+    if (!outer)
+      return OpFoldResult();
+    mapping.map(operand, getValueOrCreateConstantIndexOp(b, loc, outer));
+  }
+  return b.clone(*op, mapping)->getResult(0);
 }
 
 FailureOr<Value> ScanLowering::allocateOutput(unsigned i) {

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 
 namespace lnn {
 #define GEN_PASS_DEF_CONVERTODETOSCF
@@ -76,6 +77,7 @@ private:
                                     ValueRange states);
   SmallVector<Value> oneStep(Value time, const Step &step, ValueRange states);
   SmallVector<Value> interval(Value start, Value dt, ValueRange states);
+  std::optional<SmallVector<float>> knownDurations();
   SmallVector<Value> grid();
 };
 
@@ -381,8 +383,34 @@ static Value insertRow(OpBuilder &b, Location loc, Value row, Value tensor,
                                        strides);
 }
 
-/// Carries the tensors of all outputs, the states and the last output time from
-/// one output time to the next.
+/// How long each interval is, as f32, where that is known exactly and nothing
+/// else asks for the time: a processor without f64 needs none then.
+std::optional<SmallVector<float>> SolveLowering::knownDurations() {
+  DenseFPElementsAttr times;
+  if (usesTime || solve.getStart() || method.getSteps() != 1 ||
+      isa<RankedTensorType>(timeType) ||
+      !matchPattern(solve.getTimes(), m_Constant(&times)) ||
+      llvm::any_of(solve.getStates(), [](Value state) {
+        return !computeType(getElementTypeOrSelf(state.getType())).isF32();
+      }))
+    return std::nullopt;
+  SmallVector<float> result;
+  bool narrow = getElementTypeOrSelf(timeType).isF32();
+  double from = 0;
+  for (const APFloat &time : times.getValues<APFloat>()) {
+    double to = time.convertToDouble(), duration = to - from;
+    float rounded = duration;
+    // In f32 the difference is rounded anyway.
+    if (!narrow && double(rounded) != duration)
+      return std::nullopt;
+    result.push_back(narrow ? float(to) - float(from) : rounded);
+    from = to;
+  }
+  return result;
+}
+
+/// Carries the tensors of all outputs, the states and, where it is needed, the
+/// last output time from one output time to the next.
 SmallVector<Value> SolveLowering::grid() {
   Value times = solve.getTimes();
   unsigned n = solve.getNumStates();
@@ -401,17 +429,33 @@ SmallVector<Value> SolveLowering::grid() {
         bufferization::AllocTensorOp::create(b, loc, type, dynamic));
   }
   llvm::append_range(inits, solve.getStates());
-  inits.push_back(startTime());
+  std::optional<SmallVector<float>> durations = knownDurations();
+  Value known;
+  if (durations && !durations->empty() && llvm::all_equal(*durations))
+    known = arith::ConstantOp::create(b, loc,
+                                      b.getF32FloatAttr(durations->front()));
+  else if (durations)
+    known = arith::ConstantOp::create(
+        b, loc,
+        DenseElementsAttr::get(
+            RankedTensorType::get({int64_t(durations->size())}, b.getF32Type()),
+            ArrayRef<float>(*durations)));
+  else
+    inits.push_back(startTime());
   OpBuilder::InsertionGuard guard(b);
   auto loop = scf::ForOp::create(
       b, loc, zero, count, one, inits,
       [&](OpBuilder &inner, Location, Value index, ValueRange carried) {
         b.restoreInsertionPoint(inner.saveInsertionPoint());
-        Value from = carried.back(),
-              to = extractRow(b, loc, times, index, timeType);
-        Value dt = time({{to}, {from}}, [](Scalar &s, ValueRange v) {
-          return s.sub(v[0], v[1]);
-        });
+        Value from, to, dt = known;
+        if (known && isa<RankedTensorType>(known.getType()))
+          dt = tensor::ExtractOp::create(b, loc, known, index);
+        if (!known) {
+          from = carried.back();
+          to = extractRow(b, loc, times, index, timeType);
+          dt = time({{to}, {from}},
+                    [](Scalar &s, ValueRange v) { return s.sub(v[0], v[1]); });
+        }
         SmallVector<Value> next =
             interval(usesTime ? from : Value(), dt, carried.slice(n, n));
         SmallVector<Value> yielded;
@@ -419,7 +463,8 @@ SmallVector<Value> SolveLowering::grid() {
           yielded.push_back(
               insertRow(b, loc, next[i], carried[i], index, stateSizes[i]));
         llvm::append_range(yielded, next);
-        yielded.push_back(to);
+        if (to)
+          yielded.push_back(to);
         scf::YieldOp::create(b, loc, yielded);
       });
   return SmallVector<Value>(loop.getResults().take_front(n));
