@@ -4,6 +4,7 @@ signatures.
 
 import copy
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -284,11 +285,12 @@ def test_inference_session_describes_as_onnxruntime_does():
 def python(*arguments):
     """Runs this interpreter with this process's lnnc."""
     root = str(lnnc.__path__[0]).removesuffix("/lnnc")
+    sanitizer = {k: v for k, v in os.environ.items() if k in ("LD_PRELOAD", "ASAN_OPTIONS")}
     return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": root},
+        env={"PYTHONPATH": root, **sanitizer},
         check=False,
     )
 

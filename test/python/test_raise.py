@@ -4,19 +4,16 @@ A graph that is raised wrongly gives wrong numbers; one that isn't raised is slo
 is run, and what it became is asked apart.
 """
 
-import pathlib
 import subprocess
 
 import lnnc
 import numpy as np
 import onnx
 import pytest
-from conftest import ROOT, assert_close
+from conftest import BUILD, assert_close
 from unrolled import Builder
 
-BIN = pathlib.Path(lnnc.__file__).resolve().parents[2] / "bin"
-if not (BIN / "lnn-opt").exists():
-    BIN = ROOT / "build" / "bin"
+BIN = BUILD / "bin"
 PIPELINE = (
     "builtin.module(func.func(onnx-raise-recurrence,onnx-reroll),convert-onnx-to-lnn,"
     "canonicalize,cse,lnn-raise-pipeline)"
