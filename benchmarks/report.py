@@ -64,7 +64,10 @@ def by_threads(figures):
 
 def peers_of(rows):
     """Those that ran at least one model."""
-    return [p for p in rows[0]["peers"] if any("refused" not in r["peers"][p] for r in rows)]
+    every = dict.fromkeys(peer for row in rows for peer in row["peers"])
+    return [
+        p for p in every if any("refused" not in r["peers"].get(p, {"refused": 1}) for r in rows)
+    ]
 
 
 def cell(result):
@@ -128,7 +131,7 @@ def show(figures):
             best = ratio(row)
             color = "green" if best and best[0] >= 1 else "red"
             said = f"[{color}]{best[0]:.2f} {best[1]}[/]" if best else "–"
-            table.add_row(row["model"], *(cell(row["peers"][p]) for p in peers), said)
+            table.add_row(row["model"], *(cell(row["peers"].get(p)) for p in peers), said)
         console.print(table)
         console.print(summary(rows))
         for peer, why, names in reasons(rows):
@@ -156,7 +159,7 @@ def markdown(figures):
         lines.append("|---" * (len(peers) + 2) + "|")
         for row in rows:
             best = ratio(row)
-            cells = [row["model"], *(cell(row["peers"][p]) for p in peers)]
+            cells = [row["model"], *(cell(row["peers"].get(p)) for p in peers)]
             cells.append(f"{best[0]:.2f} ({best[1]})" if best else "–")
             lines.append("| " + " | ".join(cells) + " |")
         lines += ["", summary(rows) + ".", ""]
