@@ -337,3 +337,66 @@ def test_requests_of_wrong_types(dynamic):
 def test_a_size_that_varies_already_stays():
     m = lnnc.compile(zoo_path("gru_op"), dynamic={"x": {0: "time"}})
     assert m.get_inputs()[0].shape[0] == "time"
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
+@pytest.mark.parametrize("shape", [[4, 6], ["n", 6], [2, 4, "n"]])
+def test_pads_that_an_exporter_turned_around(mode, shape):
+    """PyTorch's pads name the last axis first, in pairs; its exporter makes ONNX's of them by a
+    matrix: [after, before] rows, reversed, transposed, flattened.
+    """
+    rank, given = len(shape), np.array([2, 1, 1, 3])[: 2 * min(2, len(shape))]
+    nodes = [
+        (
+            "ConstantOfShape",
+            ["missing"],
+            ["zeros"],
+            {"value": numpy_helper.from_array(np.array([0]))},
+        ),
+        ("Concat", ["pads", "zeros"], ["all"], {"axis": 0}),
+        ("Reshape", ["all", "pairs"], ["matrix"], {}),
+        ("Slice", ["matrix", "minus", "lowest", "zero", "minus"], ["reversed"], {}),
+        ("Transpose", ["reversed"], ["turned"], {"perm": [1, 0]}),
+        ("Reshape", ["turned", "minus"], ["flat"], {}),
+        ("Cast", ["flat"], ["onnx_pads"], {"to": 7}),
+        ("Pad", ["x", "onnx_pads"], ["y"], {"mode": mode}),
+    ]
+    initializers = {
+        "missing": np.array([2 * rank - len(given)]),
+        "pads": given,
+        "pairs": np.array([-1, 2]),
+        "minus": np.array([-1]),
+        "lowest": np.array([-(2**63) + 1]),
+        "zero": np.array([0]),
+    }
+    model = lnnc.compile(
+        make_onnx(nodes, {"x": ("f4", shape)}, {"y": ("f4", [None] * rank)}, initializers)
+    )
+    x = np.random.default_rng(rank).normal(size=[5 if d == "n" else d for d in shape]).astype("f4")
+    pairs = [(0, 0)] * (rank - 2) + [(1, 3), (2, 1)]
+    np.testing.assert_array_equal(model(x=x)["y"], np.pad(x, pairs, mode=mode))
+
+
+def test_contents_of_matrices_of_sizes():
+    """A matrix made of sizes, cut along both axes, is a shape again."""
+    nodes = [
+        ("Shape", ["x"], ["s"], {}),
+        ("Concat", ["s", "s", "s"], ["six"], {"axis": 0}),
+        ("Reshape", ["six", "to"], ["matrix"], {}),
+        ("Slice", ["matrix", "starts", "ends", "axes", "steps"], ["part"], {}),
+        ("Reshape", ["part", "minus"], ["shape"], {}),
+        ("Expand", ["one", "shape"], ["y"], {}),
+    ]
+    initializers = {
+        "to": np.array([3, 2]),
+        "starts": np.array([2, 1]),
+        "ends": np.array([0, 2]),
+        "axes": np.array([0, 1]),
+        "steps": np.array([-1, 1]),
+        "minus": np.array([-1]),
+        "one": np.ones(1, "f4"),
+    }
+    model = lnnc.compile(
+        make_onnx(nodes, {"x": ("f4", ["a", "b"])}, {"y": ("f4", [None, None])}, initializers)
+    )
+    assert model(x=np.zeros((3, 4), "f4"))["y"].shape == (4, 4)

@@ -210,6 +210,39 @@ void setData(ValueInfo &info, SmallVector<Dim> data) {
   info.data = std::move(data);
 }
 
+std::optional<SmallVector<Dim>> contentsOf(InferContext &ctx, unsigned i) {
+  const ValueInfo &info = ctx.in(i);
+  if (!info.present())
+    return std::nullopt;
+  if (info.data)
+    return info.data;
+  if (!info.wide.empty())
+    return llvm::to_vector(info.wide);
+  if (!info.constant || info.constant.getNumElements() > 1024)
+    return std::nullopt;
+  std::optional<SmallVector<int64_t>> integers = integersOf(info.constant);
+  if (!integers)
+    return std::nullopt;
+  return llvm::map_to_vector(*integers, [&](int64_t v) { return ctx.c(v); });
+}
+
+void setContents(ValueInfo &info, SmallVector<Dim> contents) {
+  if (info.rank() <= 1)
+    return setData(info, std::move(contents));
+  if (!info.elementType.isInteger(64) || contents.size() > 1024)
+    return;
+  uint64_t elements = 1;
+  for (Dim d : info.dims) {
+    if (!d.isConst() || d.value() > 1024)
+      return;
+    elements *= d.value();
+    if (elements > 1024)
+      return;
+  }
+  if (elements == contents.size())
+    info.wide.assign(contents.begin(), contents.end());
+}
+
 std::optional<SmallVector<int64_t>> integersOf(ElementsAttr constant) {
   auto dense = dyn_cast_or_null<DenseElementsAttr>(constant);
   if (!dense || !isa<IntegerType>(dense.getElementType()))

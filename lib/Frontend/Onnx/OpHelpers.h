@@ -77,6 +77,10 @@ const llvm::SmallVector<Dim> *dataOf(InferContext &ctx, unsigned i);
 /// Gives `data` to an integer or bool tensor of rank 0 or 1; drops it where it
 /// would not fit or one element is null.
 void setData(ValueInfo &info, llvm::SmallVector<Dim> data);
+/// The contents of input i whatever its rank, where they are known: see
+/// ValueInfo::data and ValueInfo::wide.
+std::optional<llvm::SmallVector<Dim>> contentsOf(InferContext &ctx, unsigned i);
+void setContents(ValueInfo &info, llvm::SmallVector<Dim> contents);
 /// The elements of an integer constant of any rank.
 std::optional<llvm::SmallVector<int64_t>>
 integersOf(mlir::ElementsAttr constant);

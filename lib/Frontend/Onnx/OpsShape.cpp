@@ -68,8 +68,8 @@ LogicalResult moveInfo(InferContext &ctx, SmallVector<Dim> dims) {
   ValueInfo &out = ctx.out(0);
   out.elementType = ctx.in(0).elementType;
   out.dims = std::move(dims);
-  if (const SmallVector<Dim> *data = dataOf(ctx, 0))
-    setData(out, *data);
+  if (auto contents = contentsOf(ctx, 0))
+    setContents(out, *contents);
   if (auto floats = knownFloats(ctx.in(0)))
     setFloats(out, *floats);
   return success();
@@ -236,6 +236,28 @@ LogicalResult permutation(NodeView &node, int64_t rank,
                             " dimensions");
 }
 
+/// Row-major contents of these sizes, which are constants, in another order of
+/// dimensions.
+SmallVector<Dim> permuted(ArrayRef<Dim> contents, ArrayRef<Dim> dims,
+                          ArrayRef<int64_t> perm) {
+  SmallVector<int64_t> strides(dims.size(), 1), at(dims.size(), 0);
+  for (size_t d = dims.size(); d-- > 1;)
+    strides[d - 1] = strides[d] * dims[d].value();
+  SmallVector<Dim> result;
+  while (result.size() < contents.size()) {
+    int64_t from = 0;
+    for (auto [i, p] : llvm::enumerate(perm))
+      from += at[i] * strides[p];
+    result.push_back(contents[from]);
+    for (size_t i = perm.size(); i-- > 0;) {
+      if (++at[i] < dims[perm[i]].value())
+        break;
+      at[i] = 0;
+    }
+  }
+  return result;
+}
+
 LogicalResult inferTranspose(InferContext &ctx) {
   SmallVector<int64_t> perm;
   if (failed(permutation(ctx, ctx.in(0).rank(), perm)))
@@ -243,8 +265,8 @@ LogicalResult inferTranspose(InferContext &ctx) {
   ctx.out(0).elementType = ctx.in(0).elementType;
   for (int64_t p : perm)
     ctx.out(0).dims.push_back(ctx.in(0).dims[p]);
-  if (const SmallVector<Dim> *data = dataOf(ctx, 0))
-    setData(ctx.out(0), *data);
+  if (auto contents = contentsOf(ctx, 0))
+    setContents(ctx.out(0), permuted(*contents, ctx.in(0).dims, perm));
   return success();
 }
 

@@ -178,6 +178,23 @@ LogicalResult sliceAxes(NodeView &node, DimContext &c, InfoFn in,
   return success();
 }
 
+/// Row-major contents of these sizes, cut along one axis; all are constants.
+SmallVector<Dim> sliced(ArrayRef<Dim> contents, ArrayRef<Dim> sizes,
+                        const AxisSlice &slice) {
+  int64_t inner = 1, outer = 1, size = sizes[slice.axis].value();
+  for (auto [d, n] : llvm::enumerate(sizes))
+    if (int64_t(d) != slice.axis)
+      (int64_t(d) < slice.axis ? outer : inner) *= n.value();
+  SmallVector<Dim> result;
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t i = 0; i < slice.size.value(); ++i) {
+      int64_t from = slice.start.value() + i * slice.step;
+      llvm::append_range(result,
+                         contents.slice((o * size + from) * inner, inner));
+    }
+  return result;
+}
+
 LogicalResult inferSlice(InferContext &ctx) {
   SmallVector<AxisSlice> axes;
   auto in = [&](unsigned i) -> const ValueInfo & { return ctx.in(i); };
@@ -188,14 +205,17 @@ LogicalResult inferSlice(InferContext &ctx) {
   out.dims = ctx.in(0).dims;
   for (const AxisSlice &a : axes)
     out.dims[a.axis] = a.size;
-  const SmallVector<Dim> *data = dataOf(ctx, 0);
-  if (!data || axes.size() != 1 || !axes[0].start.isConst() ||
-      !axes[0].size.isConst())
+  std::optional<SmallVector<Dim>> part = contentsOf(ctx, 0);
+  if (!part)
     return success();
-  SmallVector<Dim> part;
-  for (int64_t i = 0; i < axes[0].size.value(); ++i)
-    part.push_back((*data)[axes[0].start.value() + i * axes[0].step]);
-  setData(out, std::move(part));
+  SmallVector<Dim> sizes = ctx.in(0).dims;
+  for (const AxisSlice &a : axes) {
+    if (!a.start.isConst() || !a.size.isConst())
+      return success();
+    part = sliced(*part, sizes, a);
+    sizes[a.axis] = a.size;
+  }
+  setContents(out, std::move(*part));
   return success();
 }
 

@@ -36,6 +36,9 @@ struct ValueInfo {
   /// or 1 with at most 1,024 elements, as dimensions (a Shape's result is
   /// symbolic).
   std::optional<llvm::SmallVector<Dim>> data;
+  /// The same of a tensor of rank 2 or more, in row-major order, on the way to
+  /// one of rank 1 (exporters turn pads around as a matrix); empty if unknown.
+  std::vector<Dim> wide;
   /// The contents of a constant.
   mlir::ElementsAttr constant;
   /// A sequence's elements; the type is theirs then, and there is no shape.
