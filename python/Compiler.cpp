@@ -36,6 +36,7 @@ compile(const py::object &source, const std::string &target,
         const std::string &name, const std::string &baseDir,
         const std::vector<std::pair<std::string, std::string>> &states,
         const std::string &emit, bool reroll, bool raise, bool foldFeedback,
+        const std::vector<std::pair<std::string, int64_t>> &sizes,
         const std::vector<std::string> &dynamic, bool streaming, bool profile) {
   lnn::CompileOptions options;
   options.target = target;
@@ -48,6 +49,7 @@ compile(const py::object &source, const std::string &target,
   options.reroll = reroll;
   options.raise = raise;
   options.foldFeedback = foldFeedback;
+  options.sizes = sizes;
   options.dynamic = dynamic;
   options.streaming = streaming;
   options.profile = profile;
@@ -82,7 +84,8 @@ PYBIND11_MODULE(_compiler, m) {
         py::arg("target"), py::arg("cpu"), py::arg("features"), py::arg("name"),
         py::arg("base_dir"), py::arg("states"), py::arg("emit"),
         py::arg("reroll"), py::arg("raise_cells"), py::arg("fold_feedback"),
-        py::arg("dynamic"), py::arg("streaming"), py::arg("profile"));
+        py::arg("sizes"), py::arg("dynamic"), py::arg("streaming"),
+        py::arg("profile"));
   m.def("targets", [] {
     py::list names;
     for (llvm::StringRef name : lnn::targetNames())

@@ -129,6 +129,8 @@ std::string Compilation::hash() const {
   hasher.update(options.reroll ? "\nreroll" : "\n");
   hasher.update(options.raise ? "\nraise" : "\n");
   hasher.update(options.foldFeedback ? "\nfold-feedback" : "\n");
+  for (const auto &[name, size] : options.sizes)
+    hasher.update("\n" + name + "=" + std::to_string(size));
   for (const std::string &size : options.dynamic)
     hasher.update("\n" + size);
   hasher.update(options.streaming ? "\nstreaming" : "\n");
@@ -192,6 +194,7 @@ OwningOpRef<ModuleOp> Compilation::read(MLIRContext &context) {
     import.baseDir = options.baseDir;
     import.name = options.name;
     import.states = options.states;
+    import.sizes = options.sizes;
     bool unsupported = false;
     OwningOpRef<ModuleOp> module =
         onnx::importModel(bytes, &context, import, &unsupported);
@@ -202,6 +205,10 @@ OwningOpRef<ModuleOp> Compilation::read(MLIRContext &context) {
     return module;
   }
 #endif
+  if (!options.sizes.empty())
+    return fail(ErrorKind::Input, "sizes are given to ONNX models; write them "
+                                  "into the text of this one"),
+           nullptr;
   if (nesting(bytes) > 1000)
     return fail(ErrorKind::Compile, "the text is nested too deeply to be read"),
            nullptr;

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, Union
 
 from ._errors import CompileError, CompileWarning, InputError, UnsupportedError
-from ._model import Model
+from ._model import Model, _integer
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, Any]
 
@@ -25,6 +25,7 @@ def compile(
     reroll: bool = True,
     raise_cells: bool = True,
     fold_feedback: bool = True,
+    sizes: Mapping[str, int] | None = None,
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
     streaming: bool = False,
     profile: bool = False,
@@ -49,6 +50,8 @@ def compile(
             faster. Results differ by rounding.
         fold_feedback: compose a cell's constant linear feedback into its recurrent matrix, which
             is the same in real arithmetic.
+        sizes: values for dynamic sizes of the inputs, by name: `{"batch": 1}`. Code for known sizes
+            is faster, and models that decide by a size what to compute may need it.
         dynamic: sizes that the export fixed and that are to vary, by input and axis:
             `{"x": {1: "time"}}`. Axes named alike have one size. Where a node of the model fixes
             such a size, the error names it.
@@ -76,6 +79,7 @@ def compile(
         reroll=bool(reroll),
         raise_cells=bool(raise_cells),
         fold_feedback=bool(fold_feedback),
+        sizes=_sizes(sizes),
         dynamic=_dynamic(dynamic),
         streaming=bool(streaming),
         profile=bool(profile),
@@ -151,6 +155,12 @@ def _states(states: Mapping[str, str] | None) -> list[tuple[str, str]]:
                 f"states maps input names to output names, not {pair[0]!r} to {pair[1]!r}"
             )
     return pairs
+
+
+def _sizes(sizes: Mapping[str, int] | None) -> list[tuple[str, int]]:
+    if not isinstance(sizes, (Mapping, type(None))):
+        raise InputError(f'sizes maps names to integers, as {{"batch": 1}}; found {sizes!r}')
+    return [(str(name), _integer(size, f"size {name!r}")) for name, size in (sizes or {}).items()]
 
 
 def _dynamic(dynamic: Mapping[str, Mapping[int, str]] | None) -> list[str]:

@@ -2,12 +2,14 @@
 a size is named.
 """
 
+import subprocess
+
 import lnnc
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import assert_close, assert_same, make_onnx, zoo_path, zoo_sets
+from conftest import BUILD, assert_close, assert_same, make_onnx, zoo_path, zoo_sets
 from onnx import numpy_helper
 
 TIME = {"x": {1: "time"}, "timespans": {1: "time"}}
@@ -400,3 +402,55 @@ def test_contents_of_matrices_of_sizes():
         make_onnx(nodes, {"x": ("f4", ["a", "b"])}, {"y": ("f4", [None, None])}, initializers)
     )
     assert model(x=np.zeros((3, 4), "f4"))["y"].shape == (4, 4)
+
+
+def test_sizes_that_the_caller_fixes(tmp_path):
+    """A model that squeezes what may have size 1 has a rank once the size is known."""
+    path = tmp_path / "squeeze.onnx"
+    then = onnx.helper.make_graph(
+        [onnx.helper.make_node("Squeeze", ["x", "axes"], ["a"])], "then", [],
+        [onnx.helper.make_tensor_value_info("a", 1, None)],
+    )  # fmt: skip
+    other = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["x"], ["b"])], "other", [],
+        [onnx.helper.make_tensor_value_info("b", 1, None)],
+    )  # fmt: skip
+    nodes = [
+        ("Shape", ["x"], ["s"], {}),
+        ("Gather", ["s", "one"], ["d"], {"axis": 0}),
+        ("Equal", ["d", "one"], ["is_one"], {}),
+        ("If", ["is_one"], ["y"], {"then_branch": then, "else_branch": other}),
+    ]
+    initializers = {"one": np.array(1), "axes": np.array([1])}
+    made = make_onnx(nodes, {"x": ("f4", ["n", "m"])}, {"y": ("f4", ["k"])}, initializers)
+    del made.graph.output[0].type.tensor_type.shape.dim[:]
+    made.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(made, path)
+    x = f32(3, 1)
+    with pytest.raises(lnnc.UnsupportedError, match="ranks must agree"):
+        lnnc.compile(path)
+    squeezed = lnnc.compile(path, sizes={"m": 1})
+    assert squeezed.get_inputs()[0].shape == ("n", 1)
+    np.testing.assert_array_equal(squeezed(x=x)["y"], x[:, 0])
+    whole = lnnc.compile(path, sizes={"m": 2, "n": 3})
+    assert whole.get_inputs()[0].shape == (3, 2)
+    np.testing.assert_array_equal(whole(x=f32(3, 2))["y"], f32(3, 2))
+    with pytest.raises(lnnc.CompileError, match="'k'; there is: (n, m|m, n)"):
+        lnnc.compile(path, sizes={"k": 1})
+    with pytest.raises(lnnc.CompileError, match="n can't be -1"):
+        lnnc.compile(path, sizes={"n": -1})
+    for sizes in ({"n": "3"}, ["n"]):
+        with pytest.raises(lnnc.InputError):
+            lnnc.compile(path, sizes=sizes)
+    with pytest.raises(lnnc.InputError, match="sizes are given to ONNX models"):
+        lnnc.compile(
+            "func.func @main(%x: tensor<?xf32>) -> tensor<?xf32> { return %x : tensor<?xf32> }",
+            sizes={"n": 1},
+        )
+    done = subprocess.run(
+        [BUILD / "bin/lnnc", path, "--size", "m=1", "-o", tmp_path / "m.so"], capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(lnnc.load(tmp_path / "m.so")(x=x)["y"], x[:, 0])
+    done = subprocess.run([BUILD / "bin/lnnc", path, "--size", "m"], capture_output=True, text=True)
+    assert done.returncode == 2 and "--size takes name=N" in done.stderr

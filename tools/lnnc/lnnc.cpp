@@ -75,6 +75,11 @@ struct Options {
       cl::desc("Leave a cell's constant linear feedback apart from its "
                "recurrent matrix"),
       cl::cat(category)};
+  cl::list<std::string> sizes{
+      "size",
+      cl::desc("A value for a dynamic size of the inputs (batch=1): code for "
+               "known sizes is faster"),
+      cl::value_desc("name=N"), cl::CommaSeparated, cl::cat(category)};
   cl::list<std::string> dynamic{
       "dynamic",
       cl::desc("A size that the export fixed and that is to vary: dimension "
@@ -116,8 +121,8 @@ void unregister(Options &options) {
        std::initializer_list<std::reference_wrapper<cl::Option>>{
            options.input, options.output, options.target, options.cpu,
            options.features, options.name, options.states, options.noReroll,
-           options.noRaise, options.noFoldFeedback, options.dynamic,
-           options.streaming, options.profile, options.emit})
+           options.noRaise, options.noFoldFeedback, options.sizes,
+           options.dynamic, options.streaming, options.profile, options.emit})
     option.get().removeArgument();
 }
 
@@ -129,6 +134,19 @@ bool readStates(const Options &options, lnn::CompileOptions &compile) {
       return false;
     }
     compile.states.emplace_back(input.str(), output.str());
+  }
+  return true;
+}
+
+bool readSizes(const Options &options, lnn::CompileOptions &compile) {
+  for (const std::string &text : options.sizes) {
+    auto [name, value] = StringRef(text).rsplit('=');
+    int64_t size;
+    if (name.empty() || value.getAsInteger(10, size)) {
+      errs() << "lnnc: --size takes name=N, found '" << text << "'\n";
+      return false;
+    }
+    compile.sizes.emplace_back(name.str(), size);
   }
   return true;
 }
@@ -201,7 +219,7 @@ int main(int argc, char **argv) {
   compile.dynamic.assign(options.dynamic.begin(), options.dynamic.end());
   compile.streaming = options.streaming;
   compile.profile = options.profile;
-  if (!readStates(options, compile))
+  if (!readStates(options, compile) || !readSizes(options, compile))
     return Usage;
   lnn::CompileResult result = lnn::compileFile(options.input, compile);
   errs() << result.diagnostics;

@@ -45,6 +45,8 @@ struct CompileOptions {
                       ///< cell
   bool foldFeedback = true; ///< compose constant feedback into recurrent
                             ///< matrices
+  std::vector<std::pair<std::string, int64_t>>
+      sizes; ///< dynamic sizes of an ONNX model's inputs that get a value
   std::vector<std::string> dynamic; ///< sizes that the export fixed and that
                                     ///< are to vary: input:axis=name
   bool streaming = false; ///< states that start from zeros inside of the model

@@ -161,6 +161,7 @@ public:
 private:
   MLIRContext *context;
   const ImportOptions &options;
+  llvm::StringSet<> symbols; ///< dynamic sizes of the inputs
   OpBuilder b;
   TensorReader reader;
   pb::ModelProto model;
@@ -220,6 +221,8 @@ private:
   LogicalResult importSubgraph(pb::GraphProto &graph, Region &region,
                                const Opsets &opsets, Location loc);
 
+  std::optional<int64_t> sizeOf(StringRef symbol);
+  LogicalResult checkSizes();
   FailureOr<RankedTensorType> inputType(const pb::ValueInfoProto &info,
                                         SmallVectorImpl<Attribute> &dims);
   void addInputs(const pb::GraphProto &graph, func::FuncOp function);
@@ -843,6 +846,31 @@ LogicalResult Importer::importSubgraph(pb::GraphProto &graph, Region &region,
 // The graph
 //===----------------------------------------------------------------------===//
 
+/// The value that the caller gives a dynamic size.
+std::optional<int64_t> Importer::sizeOf(StringRef symbol) {
+  symbols.insert(symbol);
+  for (const auto &[name, size] : options.sizes)
+    if (name == symbol)
+      return size;
+  return std::nullopt;
+}
+
+/// Fails where a size is given that no input has, or that can't be.
+LogicalResult Importer::checkSizes() {
+  for (const auto &[name, size] : options.sizes) {
+    if (size < 0 || size > kMaxDim)
+      return error("the size " + name + " can't be " + Twine(size));
+    if (symbols.contains(name))
+      continue;
+    std::string known;
+    for (StringRef symbol : symbols.keys())
+      known += (known.empty() ? "" : ", ") + symbol.str();
+    return error("no dynamic size is called '" + name + "'; there " +
+                 (known.empty() ? "are none" : "is: " + known));
+  }
+  return success();
+}
+
 FailureOr<RankedTensorType>
 Importer::inputType(const pb::ValueInfoProto &info,
                     SmallVectorImpl<Attribute> &dims) {
@@ -878,6 +906,11 @@ Importer::inputType(const pb::ValueInfoProto &info,
     std::string symbol = clean(dim.dim_param());
     if (symbol.empty())
       symbol = name + "_dim_" + std::to_string(k);
+    if (std::optional<int64_t> size = sizeOf(symbol)) {
+      shape.push_back(*size);
+      dims.push_back(b.getI64IntegerAttr(*size));
+      continue;
+    }
     shape.push_back(ShapedType::kDynamic);
     dims.push_back(b.getStringAttr(symbol));
   }
@@ -979,7 +1012,7 @@ LogicalResult Importer::importMain(pb::GraphProto &graph, ModuleOp module) {
   scopes.emplace_back(block);
   scopes.back().lastConstant = broken.getDefiningOp();
   addInputs(graph, function);
-  if (failed(initializers(graph)) ||
+  if (failed(checkSizes()) || failed(initializers(graph)) ||
       failed(importNodes(*graph.mutable_node(), opsets, modelLoc)))
     return failure();
   SmallVector<Value> results;

@@ -27,6 +27,13 @@ static llvm::cl::list<std::string> &stateFlag() {
   return flag;
 }
 
+static llvm::cl::list<std::string> &sizeFlag() {
+  static llvm::cl::list<std::string> flag(
+      "size", llvm::cl::value_desc("name=N"), llvm::cl::CommaSeparated,
+      llvm::cl::desc("a value for a dynamic size of the inputs"));
+  return flag;
+}
+
 static llvm::cl::list<std::string> &dynamicFlag() {
   static llvm::cl::list<std::string> flag(
       "dynamic", llvm::cl::value_desc("input:axis=name"),
@@ -102,6 +109,16 @@ static FailureOr<ImportOptions> optionsFor(llvm::SourceMgr &sources) {
     }
     options.states.push_back({in.str(), out.str()});
   }
+  for (const std::string &text : sizeFlag()) {
+    auto [name, value] = StringRef(text).rsplit('=');
+    int64_t size;
+    if (name.empty() || value.getAsInteger(10, size)) {
+      llvm::errs() << "error: --size takes name=N, '" << text
+                   << "' was given\n";
+      return failure();
+    }
+    options.sizes.push_back({name.str(), size});
+  }
   return options;
 }
 
@@ -123,6 +140,7 @@ static OwningOpRef<Operation *> import(llvm::SourceMgr &sources,
 
 void lnn::onnx::registerTranslations() {
   (void)stateFlag();
+  (void)sizeFlag();
   (void)dynamicFlag();
   (void)streamingFlag();
   (void)explainFlag();

@@ -15,6 +15,8 @@ struct ImportOptions {
   std::string baseDir; ///< folder of external data; they may not leave it
   std::string name;    ///< the model's; used in locations
   std::vector<std::pair<std::string, std::string>> states; ///< input -> output
+  /// Dynamic sizes of the inputs, by name, that get a value.
+  std::vector<std::pair<std::string, int64_t>> sizes;
 };
 
 /// Reads a serialized ModelProto to a module with one function, `main`, of
