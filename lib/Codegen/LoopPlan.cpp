@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 
@@ -454,6 +455,67 @@ LoopPlan planLoops(linalg::GenericOp op, int64_t maxLanes) {
   if (!plan.reductions.empty() && !costly)
     planRows(op, plan, maxLanes >= 16 ? 32 : 16);
   return plan;
+}
+
+/// Why no loop went into lanes.
+static StringRef whyScalar(linalg::GenericOp op, int64_t lanes) {
+  if (!outputsAreInjective(op))
+    return "an element of an output is written by several iterations";
+  if (!elementsAllowVectors(op))
+    return "there are no vectors of such elements";
+  for (unsigned d = 0; d < op.getNumLoops(); ++d)
+    if (op.getIteratorTypesArray()[d] == utils::IteratorType::parallel &&
+        op.getStaticLoopRanges()[d] != 1)
+      return bodyAllows(op, d) ? "scalars cost less"
+                               : "an operation of the body is of scalars only";
+  return "there is one element";
+}
+
+std::string describe(linalg::GenericOp op, const LoopPlan &plan) {
+  SmallVector<int64_t> extents = op.getStaticLoopRanges();
+  auto extent = [&](unsigned d) {
+    return ShapedType::isDynamic(extents[d]) ? std::string("?")
+                                             : std::to_string(extents[d]);
+  };
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  auto list = [&](StringRef what, ArrayRef<unsigned> dims) {
+    if (!dims.empty())
+      os << what
+         << llvm::join(
+                llvm::map_range(dims, [&](unsigned d) { return extent(d); }),
+                " x ");
+  };
+  if (!plan.vectorDim) {
+    os << "scalar loops: " << whyScalar(op, plan.lanes);
+    list("; loops of ", plan.outer);
+    list("; sums over ", plan.reductions);
+    return text;
+  }
+  os << plan.lanes << " lanes out of " << extent(*plan.vectorDim);
+  if (plan.unrolled)
+    os << ", synapses in straight code";
+  list("; loops of ", plan.outer);
+  list("; within a block's panel, of ", plan.inside);
+  int64_t sums = plan.rows * plan.vectors * op.getNumDpsInits();
+  os << "; blocks of ";
+  if (plan.rowDim)
+    os << plan.rows << " rows out of " << extent(*plan.rowDim) << " x ";
+  os << plan.vectors << (plan.vectors == 1 ? " vector" : " vectors");
+  if (plan.reductions.empty())
+    return text;
+  list("; sums over ", plan.reductions);
+  os << " in " << sums << (sums == 1 ? " accumulator" : " accumulators");
+  if (llvm::any_of(op.getRegion().front(), isCostly))
+    return text + ", elementary functions inside: as many as have registers";
+  // As blockCost counts.
+  int64_t loads = plan.vectors * op.getNumDpsInits() + plan.rows;
+  StringRef bound = std::max(sums, loads) < 8 ? "latency"
+                    : sums >= loads           ? "arithmetic"
+                                              : "loads";
+  os << "; an iteration: " << sums << " multiply-adds, " << loads
+     << " loads, bound by " << bound;
+  return text;
 }
 
 } // namespace lnn

@@ -53,6 +53,10 @@ std::optional<unsigned> chooseVectorDim(mlir::linalg::GenericOp op,
 /// or, where `takeStarts` has been, an array of the one position of an input.
 constexpr llvm::StringLiteral initialValues = "lnn.initial";
 
+/// What a plan makes of an op, and what an iteration of the innermost loop
+/// costs, in words.
+std::string describe(mlir::linalg::GenericOp op, const LoopPlan &plan);
+
 /// Turns each lnn.start of the body into such an attribute.
 void takeStarts(mlir::linalg::GenericOp op, mlir::RewriterBase &rewriter);
 /// The input that the accumulators of an output begin with, if any.

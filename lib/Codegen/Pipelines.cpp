@@ -29,9 +29,10 @@ static void addHalfTypes(OpPassManager &pm) {
 }
 
 void buildVectorPipeline(OpPassManager &pm, unsigned lanes,
-                         const MathFeatures &features) {
+                         const MathFeatures &features, bool explain) {
   LnnVectorizeLoopsPassOptions options;
   options.lanes = lanes;
+  options.explain = explain;
   pm.addNestedPass<func::FuncOp>(createLnnVectorizeLoopsPass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

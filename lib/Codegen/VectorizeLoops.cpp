@@ -197,6 +197,8 @@ struct LnnVectorizeLoopsPass
         failed(storeInitialValues(generic, rewriter)))
       return failure();
     ++(plan.vectorDim ? numVector : numScalar);
+    if (explain)
+      generic.emitRemark() << describe(generic, plan);
     LoopEmitter(generic, plan, rewriter).emit();
     rewriter.eraseOp(generic);
     return success();

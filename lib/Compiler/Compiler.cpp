@@ -290,7 +290,7 @@ void Compilation::run() {
     versions.push_back({cpu.str(), options.features,
                         (options.name.empty() ? "model" : options.name) + ".so",
                         options.reroll, options.raise, options.foldFeedback,
-                        options.profile});
+                        options.profile, options.explainCodegen});
   for (const TargetOptions &version : versions)
     if (std::string error = target->check(version); !error.empty())
       return fail(ErrorKind::Input, error);

@@ -25,6 +25,7 @@ class CpuTargetEntry : public Target {
     pipeline.raise = options.raise;
     pipeline.foldFeedback = options.foldFeedback;
     pipeline.profile = options.profile;
+    pipeline.explainCodegen = options.explainCodegen;
     buildCpuPipeline(pm, pipeline);
   }
 

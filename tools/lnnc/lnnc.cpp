@@ -90,6 +90,11 @@ struct Options {
       cl::desc("Make states that start from zeros inside of the model inputs "
                "and outputs, so that a session steps it through a sequence"),
       cl::cat(category)};
+  cl::opt<bool> explainCodegen{
+      "explain-codegen",
+      cl::desc("Say of each loop nest which loops became lanes and blocks, and "
+               "what an iteration costs"),
+      cl::cat(category)};
   cl::opt<bool> profile{
       "profile",
       cl::desc("Count time, operations and bytes of the model's regions in "
@@ -122,7 +127,8 @@ void unregister(Options &options) {
            options.input, options.output, options.target, options.cpu,
            options.features, options.name, options.states, options.noReroll,
            options.noRaise, options.noFoldFeedback, options.sizes,
-           options.dynamic, options.streaming, options.profile, options.emit})
+           options.dynamic, options.streaming, options.explainCodegen,
+           options.profile, options.emit})
     option.get().removeArgument();
 }
 
@@ -219,6 +225,7 @@ int main(int argc, char **argv) {
   compile.dynamic.assign(options.dynamic.begin(), options.dynamic.end());
   compile.streaming = options.streaming;
   compile.profile = options.profile;
+  compile.explainCodegen = options.explainCodegen;
   if (!readStates(options, compile) || !readSizes(options, compile))
     return Usage;
   lnn::CompileResult result = lnn::compileFile(options.input, compile);

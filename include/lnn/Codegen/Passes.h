@@ -30,7 +30,8 @@ struct MathFeatures {
 void buildFusionPipeline(mlir::OpPassManager &pm, unsigned lanes);
 /// On buffers: linalg to loops over vectors of `lanes` f32 lanes, and no
 /// elementary function left to a library. What the processor has is used.
+/// `explain` asks for a remark on each loop nest.
 void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes,
-                         const MathFeatures &features);
+                         const MathFeatures &features, bool explain = false);
 } // namespace lnn
 #endif // LNN_CODEGEN_PASSES_H

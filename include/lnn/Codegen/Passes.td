@@ -65,7 +65,8 @@ def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> 
     ```
   }];
   let options = [
-    Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector: 16, 8, 4, 2 or 1 (scalar loops)">
+    Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector: 16, 8, 4, 2 or 1 (scalar loops)">,
+    Option<"explain", "explain", "bool", "false", "a remark for each op: which loops became lanes and blocks, and what an iteration costs">
   ];
   let statistics = [
     Statistic<"numVector", "vector", "ops lowered to vector loops">,

@@ -51,7 +51,8 @@ struct CompileOptions {
                                     ///< are to vary: input:axis=name
   bool streaming = false; ///< states that start from zeros inside of the model
                           ///< become arguments and results
-  bool profile = false;   ///< count the time of the model's regions in each run
+  bool explainCodegen = false; ///< a remark for each loop nest of the code
+  bool profile = false; ///< count the time of the model's regions in each run
   std::string emit =
       "so"; ///< what the artifact is: so, obj, llvm, asm or mlir (as lowered)
 };

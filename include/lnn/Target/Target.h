@@ -31,6 +31,7 @@ struct TargetOptions {
   bool raise = true;  ///< formulas that are a cell's equations become the cell
   bool foldFeedback = true; ///< constant feedback goes into recurrent matrices
   bool profile = false;     ///< runs count the time of the model's regions
+  bool explainCodegen = false; ///< a remark for each loop nest
 };
 
 /// Writes one relocatable object.

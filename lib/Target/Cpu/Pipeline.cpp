@@ -83,8 +83,8 @@ static void buildBufferStage(OpPassManager &pm) {
 }
 
 static void buildLoopStage(OpPassManager &pm, unsigned lanes,
-                           const MathFeatures &features) {
-  buildVectorPipeline(pm, lanes, features);
+                           const MathFeatures &features, bool explain) {
+  buildVectorPipeline(pm, lanes, features, explain);
   pm.addNestedPass<func::FuncOp>(createLnnPlanMemoryPass());
   pm.addPass(createLnnOutlineSizesPass());
   pm.addPass(createLnnMergeWeightsPass());
@@ -130,7 +130,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   buildBufferStage(pm);
   if (options.profile)
     pm.addNestedPass<func::FuncOp>(createLnnProfileRegionsPass());
-  buildLoopStage(pm, lanes, math);
+  buildLoopStage(pm, lanes, math, options.explainCodegen);
   buildLLVMStage(pm);
 }
 

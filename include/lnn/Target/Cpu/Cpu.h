@@ -75,6 +75,11 @@ struct CpuPipelineOptions
       *this, "profile",
       llvm::cl::desc("count time, operations and bytes of the model's regions"),
       llvm::cl::init(false)};
+  Option<bool> explainCodegen{
+      *this, "explain-codegen",
+      llvm::cl::desc("a remark for each loop nest: what became lanes and "
+                     "blocks, and what an iteration costs"),
+      llvm::cl::init(false)};
 };
 
 /// From the onnx level, or any level below, to the LLVM dialect.

@@ -1,0 +1,28 @@
+// RUN: lnn-opt --lnn-vectorize-loops="lanes=8 explain" --verify-diagnostics %s
+
+func.func @product(%x: memref<64x32xf32>, %w: memref<32x48xf32>, %y: memref<64x48xf32>) {
+  // expected-remark @+1 {{8 lanes out of 48; blocks of 4 rows out of 64 x 3 vectors; sums over 32 in 12 accumulators; an iteration: 12 multiply-adds, 7 loads, bound by arithmetic}}
+  linalg.matmul ins(%x, %w : memref<64x32xf32>, memref<32x48xf32>) outs(%y : memref<64x48xf32>)
+  return
+}
+
+func.func @one_row(%x: memref<32xf32>, %w: memref<32x16xf32>, %y: memref<16xf32>) {
+  // expected-remark @+1 {{8 lanes out of 16; blocks of 2 vectors; sums over 32 in 2 accumulators; an iteration: 2 multiply-adds, 3 loads, bound by latency}}
+  linalg.vecmat ins(%x, %w : memref<32xf32>, memref<32x16xf32>) outs(%y : memref<16xf32>)
+  return
+}
+
+func.func @functions(%x: memref<?x4xf32>, %y: memref<?x4xf32>) {
+  // expected-remark @+1 {{8 lanes out of ?; blocks of 1 vector}}
+  linalg.exp ins(%x : memref<?x4xf32>) outs(%y : memref<?x4xf32>)
+  return
+}
+
+func.func @sum(%x: memref<32xf32>, %y: memref<f32>) {
+  // expected-remark @+1 {{scalar loops: there is one element; sums over 32}}
+  linalg.reduce ins(%x : memref<32xf32>) outs(%y : memref<f32>) dimensions = [0] (%a: f32, %b: f32) {
+    %c = arith.addf %a, %b : f32
+    linalg.yield %c : f32
+  }
+  return
+}
