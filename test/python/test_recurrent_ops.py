@@ -196,7 +196,7 @@ def test_directions_and_lengths(op, direction, lens):
 
 
 @pytest.mark.parametrize("op", GATES)
-@pytest.mark.parametrize("layout,dynamic", itertools.product([0, 1], [False, True]))
+@pytest.mark.parametrize("layout,dynamic", list(itertools.product([0, 1], [False, True])))
 def test_layout(op, layout, dynamic):
     check(op, layout=layout, dynamic=dynamic, direction="bidirectional")
 
