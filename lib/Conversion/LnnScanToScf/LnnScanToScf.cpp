@@ -79,7 +79,9 @@ OpFoldResult ScanLowering::outerSize(Value value, int64_t dim) {
     // Of one dimension and others of size 1: that one's.
     std::optional<int64_t> only;
     unsigned real = 0;
-    for (int64_t d : collapse.getReassociationIndices()[dim])
+    SmallVector<ReassociationIndices> groups =
+        collapse.getReassociationIndices();
+    for (int64_t d : groups[dim])
       if (collapse.getSrcType().getDimSize(d) != 1) {
         only = d;
         ++real;
