@@ -458,7 +458,7 @@ LoopPlan planLoops(linalg::GenericOp op, int64_t maxLanes) {
 }
 
 /// Why no loop went into lanes.
-static StringRef whyScalar(linalg::GenericOp op, int64_t lanes) {
+static StringRef whyScalar(linalg::GenericOp op) {
   if (!outputsAreInjective(op))
     return "an element of an output is written by several iterations";
   if (!elementsAllowVectors(op))
@@ -487,7 +487,7 @@ std::string describe(linalg::GenericOp op, const LoopPlan &plan) {
                 " x ");
   };
   if (!plan.vectorDim) {
-    os << "scalar loops: " << whyScalar(op, plan.lanes);
+    os << "scalar loops: " << whyScalar(op);
     list("; loops of ", plan.outer);
     list("; sums over ", plan.reductions);
     return text;

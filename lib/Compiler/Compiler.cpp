@@ -292,6 +292,10 @@ void Compilation::run() {
                         options.reroll, options.raise, options.foldFeedback,
                         options.profile, options.explainCodegen});
   for (const TargetOptions &version : versions)
+    if (versions.size() > 1 && version.cpu.empty())
+      return fail(ErrorKind::Input,
+                  "a processor without a name among '" + options.cpu + "'");
+  for (const TargetOptions &version : versions)
     if (std::string error = target->check(version); !error.empty())
       return fail(ErrorKind::Input, error);
   if (versions.size() > 1 && *kind != OutputKind::SharedObject)

@@ -210,6 +210,8 @@ def test_versions_for_several_processors(leaky, tmp_path):
             lnnc.compile(path, cpu="x86-64-v4,sapphirerapids")
     with pytest.raises(lnnc.InputError, match="toaster"):
         lnnc.compile(path, cpu="x86-64-v3,toaster")
+    with pytest.raises(lnnc.InputError, match="without a name"):
+        lnnc.compile(path, cpu="x86-64-v3,")
     tool = BUILD / "bin" / "lnnc"
     done = subprocess.run(
         [tool, path, "--mcpu=x86-64-v3,x86-64-v4", "--emit=asm"], capture_output=True, text=True
