@@ -45,6 +45,19 @@ def Lnn_GateOp : Lnn_UnaryOp<"gate"> {
   }];
 }
 
+def Lnn_GateDenominatorOp : Lnn_UnaryOp<"gate_denominator"> {
+  let summary = "1 + 2^min(x, 62), what a gate divides by";
+  let description = [{
+    Two gates of a sum share a division: with a and b what they divide by, `w gate(x) + v gate(y)` is `(w b + v a) / (a b)`, within
+    2.4e-7 (|w| + |v|), the rounding of the addition included. The limit keeps the product of two finite; what is lost by it is below 2^-62.
+
+    ```mlir
+    %a = lnn.gate_denominator %x : f32
+    %b = lnn.gate_denominator %y : f32
+    ```
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Checks
 //===----------------------------------------------------------------------===//

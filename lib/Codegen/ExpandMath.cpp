@@ -25,6 +25,7 @@ static const Expansion *lookup(Operation *op) {
   static const llvm::StringMap<Expansion> table = {
       {"lnn.sigmoid", {sigmoid, nullptr, true}},
       {"lnn.gate", {gate, nullptr, true}},
+      {"lnn.gate_denominator", {gateDenominator, nullptr, true}},
       {"lnn.softplus", {softplus, nullptr, true}},
       {"lnn.silu", {silu, nullptr, true}},
       {"lnn.gelu", {gelu}},

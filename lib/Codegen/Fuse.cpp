@@ -75,6 +75,7 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
         return signalPassFailure();
     }
     numSparse += packSynapses(getOperation(), rewriter, lanes);
+    numPaired += pairGates(getOperation(), rewriter);
     numPacked += packConstants(getOperation(), rewriter, lanes);
     startFromConstants(getOperation(), rewriter);
   }

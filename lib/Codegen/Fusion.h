@@ -2,6 +2,7 @@
 #ifndef LNN_LIB_CODEGEN_FUSION_H
 #define LNN_LIB_CODEGEN_FUSION_H
 
+#include "lnn/Dialect/Lnn/Lnn.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
 
@@ -24,6 +25,17 @@ unsigned foldParameters(mlir::func::FuncOp function,
 /// that exist. Returns how many.
 unsigned packSynapses(mlir::func::FuncOp function, mlir::RewriterBase &rewriter,
                       int64_t lanes);
+
+/// Of sums of weighted gates, makes two terms one with one division. Returns
+/// how many sums.
+unsigned pairGates(mlir::func::FuncOp function, mlir::RewriterBase &rewriter);
+
+/// True where `sum` is `accumulator` and a gate times a weight.
+bool findGatedTerm(mlir::Value accumulator, mlir::Value sum, GateOp &gate,
+                   mlir::Value &weight);
+/// Of synapses, so few that only those which exist are computed. Such sums are
+/// never paired, whatever else the target makes of them.
+bool isMostlyZero(int64_t nonzero, int64_t all);
 
 /// Transposes constant operands so that the loop which goes into lanes is their
 /// last dimension, and cuts matrices into panels as wide as a block of vectors

@@ -100,27 +100,32 @@ static Num divideByOnePlusExp(Num numerator, Num x) {
 
 Num sigmoid(Num x) { return divideByOnePlusExp(num(x, 1.0), x); }
 
-// 1 / (1 + 2^x). f32: absolute error 9.4e-8. n = x rounded to even, 2^(x - n)
-// by a polynomial that is exactly 1 at 0. From x = 127.5 on 2^n is infinite and
-// the result 0.
-//
-// AVX-512 takes the remainder and makes 2^n in one instruction each, which need
-// no clamps: the same bits in 10 operations.
-Num gate(Num x) {
+/// 1 + 2^x for x up to 128. n = x rounded to even, 2^(x - n) by a polynomial
+/// that is exactly 1 at 0. From x = 127.5 on it is infinite.
+///
+/// AVX-512 takes the remainder and makes 2^n in one instruction each, which
+/// need no clamps: the same bits.
+static Num onePlusPowerOf2(Num x, double most) {
   static constexpr double power[] = {0.0013168196, 0.00966824, 0.055511426,
                                      0.24022315,   0.6931466,  1.0};
-  if (hasRemainder(x)) {
-    Num r = remainder(x);
-    return 1.0 / fma(polynomial(r, power), powerOf(x - r), 1.0);
-  }
   if (isDouble(x))
-    return 1.0 / (exp2(atLeast(atMost(x, 1024), -1074)) + 1.0);
-  Num y = atLeast(atMost(x, 128), -126);
+    return exp2(atLeast(atMost(x, most), -1074)) + 1.0;
+  if (hasRemainder(x)) {
+    Num y = most < 128 ? atMost(x, most) : x;
+    Num r = remainder(y);
+    return fma(polynomial(r, power), powerOf(y - r), 1.0);
+  }
+  Num y = atLeast(atMost(x, most), -126);
   Num shifted = y + 12582912.0; // rounds to even; n in the low bits
   Int scale = (bits(shifted) << 23) + (127 << 23);
   Num r = y - (shifted - 12582912.0);
-  return 1.0 / fma(polynomial(r, power), fromBits(scale, x), 1.0);
+  return fma(polynomial(r, power), fromBits(scale, x), 1.0);
 }
+
+// 1 / (1 + 2^x). f32: absolute error 9.4e-8.
+Num gate(Num x) { return 1.0 / onePlusPowerOf2(x, isDouble(x) ? 1024 : 128); }
+
+Num gateDenominator(Num x) { return onePlusPowerOf2(x, 62); }
 
 Num silu(Num x) {
   // -inf times 0 is 0 here: the limit.

@@ -20,6 +20,7 @@ Num log1p(Num x);
 Num tanh(Num x);
 Num sigmoid(Num x);
 Num gate(Num x);
+Num gateDenominator(Num x);
 Num softplus(Num x);
 Num silu(Num x);
 Num erf(Num x);

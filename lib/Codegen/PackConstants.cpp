@@ -87,6 +87,20 @@ static ArrayRef<char> bytesOf(ElementsAttr elements) {
       ->getData();
 }
 
+/// Each dimension is read by one loop, another for each, or at one place.
+static bool isPlain(AffineMap map) {
+  llvm::SmallBitVector seen(map.getNumDims());
+  for (AffineExpr expr : map.getResults()) {
+    if (isa<AffineConstantExpr>(expr))
+      continue;
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    if (!dim || seen.test(dim.getPosition()))
+      return false;
+    seen.set(dim.getPosition());
+  }
+  return true;
+}
+
 namespace {
 class ConstantPacker {
 public:
@@ -136,8 +150,7 @@ unsigned ConstantPacker::pack(linalg::GenericOp op) {
     return 0;
   SmallVector<unsigned> constants;
   for (OpOperand *input : op.getDpsInputOperands())
-    if (packable(input->get()) &&
-        op.getMatchingIndexingMap(input).isProjectedPermutation())
+    if (packable(input->get()) && isPlain(op.getMatchingIndexingMap(input)))
       constants.push_back(input->getOperandNumber());
   if (constants.empty())
     return 0;

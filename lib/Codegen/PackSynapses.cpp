@@ -98,18 +98,12 @@ bool SynapsePacker::findWeights() {
   Block &body = op.getRegion().front();
   for (auto [argument, value] : llvm::zip(
            op.getRegionOutputArgs(), body.getTerminator()->getOperands())) {
-    auto sum = value.getDefiningOp<arith::AddFOp>();
-    if (!sum || (sum.getLhs() != argument && sum.getRhs() != argument))
+    GateOp gate;
+    Value weight;
+    if (!findGatedTerm(argument, value, gate, weight))
       return false;
-    Value term = sum.getLhs() == argument ? sum.getRhs() : sum.getLhs();
-    auto product = term.getDefiningOp<arith::MulFOp>();
-    if (!product)
-      return false;
-    Value gate = product.getLhs(), weight = product.getRhs();
-    if (!gate.getDefiningOp<GateOp>())
-      std::swap(gate, weight);
     auto input = dyn_cast<BlockArgument>(weight);
-    if (!gate.getDefiningOp<GateOp>() || !input || input.getOwner() != &body)
+    if (!input || input.getOwner() != &body)
       return false;
     unsigned number = input.getArgNumber();
     if (number >= unsigned(op.getNumDpsInputs()) ||
@@ -168,7 +162,12 @@ bool SynapsePacker::findSynapses() {
 }
 
 bool SynapsePacker::isWorthwhile() const {
-  int64_t vectors = 0, dense = llvm::divideCeil(neurons, lanes) * sources;
+  int64_t vectors = 0, dense = llvm::divideCeil(neurons, lanes) * sources,
+          nonzero = 0;
+  for (const SmallVector<int64_t> &mine : synapses)
+    nonzero += mine.size();
+  if (!isMostlyZero(nonzero, sources * neurons))
+    return false;
   for (int64_t n = 0; n < neurons; n += lanes) {
     size_t largest = 0;
     for (int64_t i = n; i < std::min(neurons, n + lanes); ++i)

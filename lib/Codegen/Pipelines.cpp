@@ -46,6 +46,9 @@ void buildVectorPipeline(OpPassManager &pm, unsigned lanes,
   pm.addPass(createCSEPass());
   pm.addPass(createLoopInvariantCodeMotionPass());
   pm.addPass(createCanonicalizerPass());
+  LnnScheduleChainsPassOptions schedule;
+  schedule.registers = features.avx512 ? 24 : 16;
+  pm.addPass(createLnnScheduleChainsPass(schedule));
 }
 
 } // namespace lnn

@@ -4,6 +4,7 @@ special values included, and bits do not depend on the place in a vector.
 scripts/sweep_math.py does the same for every float32 there is.
 """
 
+import lnnc
 import ml_dtypes
 import numpy as np
 import pytest
@@ -174,3 +175,55 @@ def test_the_gate_of_sums():
     number = ~np.isnan(want)
     assert np.max(np.abs(got - want)[number]) <= 1.5e-7
     assert got[x == np.inf][0] == 0 and got[x == -np.inf][0] == 1
+
+
+def test_the_denominator_of_gates():
+    """1 + 2^min(x, 62): the product of two is finite, and never below one."""
+    x = samples("f32", 50_000)
+    (got,) = evaluate(compile_functions(["lnn.gate_denominator"], "f32"), x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        want = 1 + np.exp2(np.minimum(x.astype("f8"), 62))
+    number = ~np.isnan(x)
+    assert np.array_equal(np.isnan(got), ~number)
+    assert np.max(np.abs(got - want)[number] / want[number]) <= 2.2e-7
+    assert np.all(got[number] >= 1)
+
+
+PAIRS = """
+#k = affine_map<(b, k) -> (b, k)>
+#w = affine_map<(b, k) -> (k)>
+#b = affine_map<(b, k) -> (b)>
+func.func @main(%x: tensor<?x2xf32> {lnn.name = "x"}, %w: tensor<2xf32> {lnn.name = "w"})
+    -> (tensor<?xf32> {lnn.name = "y"}) {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  %size = tensor.dim %x, %c0 : tensor<?x2xf32>
+  %empty = tensor.empty(%size) : tensor<?xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<?xf32>) -> tensor<?xf32>
+  %y = linalg.generic {indexing_maps = [#k, #w, #b], iterator_types = ["parallel", "reduction"]}
+      ins(%x, %w : tensor<?x2xf32>, tensor<2xf32>) outs(%init : tensor<?xf32>) {
+  ^bb0(%a: f32, %v: f32, %acc: f32):
+    %g = lnn.gate %a : f32
+    %p = arith.mulf %g, %v : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+"""
+
+
+@pytest.mark.parametrize("weights", [(1, 1), (-1, -1), (1, -1), (0.3, 1), (0, 1), (1, 0)])
+def test_two_gates_with_one_division(weights):
+    model = lnnc.compile(PAIRS.encode())
+    rng = np.random.default_rng(0)
+    parts = [rng.uniform(-r, r, (200_000, 2)) for r in (2, 8, 30, 200)]
+    ends = np.array([-np.inf, -200, -1, 0, 1, 61, 62, 63, 64, 127, 128, 1000, np.inf])
+    parts.append(np.stack(np.meshgrid(ends, ends), -1).reshape(-1, 2))
+    x, w = np.concatenate(parts).astype("f4"), np.array(weights, "f4")
+    got = model(x=x, w=w)["y"]
+    with np.errstate(over="ignore"):
+        want = (w / (1 + np.exp2(x.astype("f8")))).sum(1)
+    assert np.max(np.abs(got - want)) <= 2.4e-7 * np.abs(w).sum()
+    bad = model(x=np.array([[np.nan, 0], [0, np.nan]], "f4"), w=w)["y"]
+    assert np.all(np.isnan(bad))

@@ -14,7 +14,8 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     sum, weighted by parameters, becomes `lnn.gate` of one fused multiply-add, a weight times a reversal potential one constant.
     Reshapes move out of the way, and constant operands are transposed so that the dimension which `lnn-vectorize-loops` puts into
     lanes is their last one; matrices become panels as wide as a block of vectors. A sum of gates most of whose weights are zero
-    becomes one over the synapses that exist, packed for each lane: the attribute `lnn.sparse` names its weights. A reduction whose
+    becomes one over the synapses that exist, packed for each lane: the attribute `lnn.sparse` names its weights. In the other sums of
+    gates two terms share a division (`lnn.gate_denominator`). A reduction whose
     output is a fill gets the number as `lnn.initial`, and an output that holds nothing: run `lnn-vectorize-loops` on what this pass leaves.
 
     ```mlir
@@ -32,6 +33,7 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     Statistic<"numMerged", "merged", "reductions merged with a sibling">,
     Statistic<"numFolded", "folded", "parameters computed at compile time">,
     Statistic<"numSparse", "sparse", "sums over synapses of which most are absent">,
+    Statistic<"numPaired", "paired", "sums of gates of which two share a division">,
     Statistic<"numPacked", "packed", "constants transposed for vector loads">
   ];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
@@ -113,6 +115,30 @@ def LnnExpandHalfPass : Pass<"lnn-expand-half"> {
     Option<"f16", "f16", "bool", "false", "conversions of f16 too">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def LnnScheduleChainsPass : Pass<"lnn-schedule-chains"> {
+  let summary = "put independent chains of operations side by side";
+  let description = [{
+    An expanded elementary function is a chain of operations that wait for each other, and a processor looks ahead some hundred
+    operations. Straight code (what is between stores, calls and loops) whose longest chain takes longer than 24 cycles is put into the order in
+    which a machine would begin the operations that had all of them to choose from: two at a time, the longest chain first, as long as there
+    are registers.
+
+    ```mlir
+    %a = math.fma %x, %c, %d : vector<16xf32>
+    %b = math.fma %a, %x, %e : vector<16xf32>
+    %f = math.fma %y, %c, %d : vector<16xf32>
+    %g = math.fma %f, %y, %e : vector<16xf32>
+    // becomes: %a, %f, %b, %g
+    ```
+  }];
+  let options = [
+    Option<"registers", "registers", "unsigned", "32", "vector registers">
+  ];
+  let statistics = [
+    Statistic<"numScheduled", "scheduled", "runs of straight code put into another order">
+  ];
 }
 
 def LnnSplitSizesPass : Pass<"lnn-split-sizes"> {

@@ -54,3 +54,8 @@ OpFoldResult GateOp::fold(FoldAdaptor adaptor) {
   return foldUnary(adaptor.getOperands(),
                    [](double x) { return 1 / (1 + std::exp2(x)); });
 }
+
+OpFoldResult GateDenominatorOp::fold(FoldAdaptor adaptor) {
+  return foldUnary(adaptor.getOperands(),
+                   [](double x) { return 1 + std::exp2(x > 62 ? 62 : x); });
+}
