@@ -37,7 +37,9 @@ compile(const py::object &source, const std::string &target,
         const std::vector<std::pair<std::string, std::string>> &states,
         const std::string &emit, bool reroll, bool raise, bool foldFeedback,
         const std::vector<std::pair<std::string, int64_t>> &sizes,
-        const std::vector<std::string> &dynamic, bool streaming, bool profile) {
+        const std::vector<std::string> &dynamic, bool streaming, bool profile,
+        const std::string &weights, const std::string &products,
+        const std::string &math) {
   lnn::CompileOptions options;
   options.target = target;
   options.cpu = cpu;
@@ -53,6 +55,9 @@ compile(const py::object &source, const std::string &target,
   options.dynamic = dynamic;
   options.streaming = streaming;
   options.profile = profile;
+  options.weights = weights;
+  options.products = products;
+  options.math = math;
 
   lnn::CompileResult result;
   if (py::isinstance<py::str>(source)) {
@@ -85,7 +90,8 @@ PYBIND11_MODULE(_compiler, m) {
         py::arg("base_dir"), py::arg("states"), py::arg("emit"),
         py::arg("reroll"), py::arg("raise_cells"), py::arg("fold_feedback"),
         py::arg("sizes"), py::arg("dynamic"), py::arg("streaming"),
-        py::arg("profile"));
+        py::arg("profile"), py::arg("weights"), py::arg("products"),
+        py::arg("math"));
   m.def("targets", [] {
     py::list names;
     for (llvm::StringRef name : lnn::targetNames())

@@ -76,6 +76,14 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
     }
     numSparse += packSynapses(getOperation(), rewriter, lanes);
     numPaired += pairGates(getOperation(), rewriter);
+    std::optional<WeightType> stored = weightTypeOf(weights);
+    if (!stored) {
+      getOperation().emitError(
+          "lnn-fuse: weights must be f32, bf16 or int8, not '")
+          << weights.getValue() << "'";
+      return signalPassFailure();
+    }
+    numNarrowed += narrowWeights(getOperation(), rewriter, *stored);
     numPacked += packConstants(getOperation(), rewriter, lanes);
     startFromConstants(getOperation(), rewriter);
   }

@@ -37,6 +37,19 @@ bool findGatedTerm(mlir::Value accumulator, mlir::Value sum, GateOp &gate,
 /// never paired, whatever else the target makes of them.
 bool isMostlyZero(int64_t nonzero, int64_t all);
 
+/// How constant matrices are stored.
+enum class WeightType { F32, BF16, Int8 };
+std::optional<WeightType> weightTypeOf(llvm::StringRef name);
+/// Stores the constant matrices of sums of products in fewer bytes. Returns how
+/// many.
+unsigned narrowWeights(mlir::func::FuncOp function,
+                       mlir::RewriterBase &rewriter, WeightType type);
+
+/// Constant elements that can be read and moved: of whole bytes and not all
+/// equal; null for any other value.
+mlir::ElementsAttr packable(mlir::Value value);
+llvm::ArrayRef<char> bytesOf(mlir::ElementsAttr elements);
+
 /// Transposes constant operands so that the loop which goes into lanes is their
 /// last dimension, and cuts matrices into panels as wide as a block of vectors
 /// of `lanes`. Returns how many.

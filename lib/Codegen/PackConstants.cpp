@@ -64,8 +64,7 @@ static std::vector<char> cutIntoPanels(ArrayRef<char> source, int64_t rows,
   return result;
 }
 
-/// A constant whose elements we can move, of whole bytes and not all equal.
-static ElementsAttr packable(Value value) {
+ElementsAttr packable(Value value) {
   auto constant = value.getDefiningOp<arith::ConstantOp>();
   auto elements =
       constant ? dyn_cast<ElementsAttr>(constant.getValue()) : ElementsAttr();
@@ -78,7 +77,7 @@ static ElementsAttr packable(Value value) {
   return elements;
 }
 
-static ArrayRef<char> bytesOf(ElementsAttr elements) {
+ArrayRef<char> bytesOf(ElementsAttr elements) {
   if (auto dense = dyn_cast<DenseElementsAttr>(elements))
     return dense.getRawData();
   return cast<DenseResourceElementsAttr>(elements)

@@ -14,12 +14,12 @@
 //===----------------------------------------------------------------------===//
 #include "Fusion.h"
 #include "LoopPlan.h"
+#include "PairLoop.h"
 #include "lnn/Dialect/Lnn/Lnn.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
@@ -30,17 +30,13 @@ namespace {
 class GatePairer {
 public:
   GatePairer(linalg::GenericOp op, RewriterBase &rewriter)
-      : op(op), rewriter(rewriter), body(op.getRegion().front()) {}
+      : op(op), pairs(op, rewriter), body(op.getRegion().front()) {}
   bool run();
 
 private:
   bool findTerms();
-  bool findLoop();
-  bool dependsOnLoop(AffineMap map) const { return map.isFunctionOfDim(loop); }
-  Value part(OpOperand &operand, int64_t from, int64_t count);
-  Value inPairs(OpOperand &operand);
-  Value pairs(Value init);
-  void bodyOfPair(OpBuilder &b, ValueRange arguments);
+  bool isDense();
+  SmallVector<Value> bodyOfPair(OpBuilder &b, ValueRange arguments);
 
   /// What an output adds up.
   struct Term {
@@ -48,11 +44,9 @@ private:
     Value weight;
   };
   linalg::GenericOp op;
-  RewriterBase &rewriter;
+  PairLoop pairs;
   Block &body;
   SmallVector<Term> terms; ///< by output
-  unsigned loop = 0;
-  int64_t count = 0;
 };
 } // namespace
 
@@ -92,28 +86,8 @@ bool GatePairer::findTerms() {
   return !terms.empty();
 }
 
-/// One reduction over a known size, by which operands are read plainly.
-bool GatePairer::findLoop() {
-  if (op.getNumReductionLoops() != 1 || op.hasIndexSemantics())
-    return false;
-  SmallVector<unsigned> reductions;
-  op.getReductionDims(reductions);
-  loop = reductions.front();
-  count = op.getStaticLoopRanges()[loop];
-  if (ShapedType::isDynamic(count) || count < 2)
-    return false;
-  for (OpOperand *input : op.getDpsInputOperands()) {
-    AffineMap map = op.getMatchingIndexingMap(input);
-    if (dependsOnLoop(map) &&
-        !map.getResultPosition(rewriter.getAffineDimExpr(loop)))
-      return false;
-    int uses = llvm::count_if(map.getResults(), [&](AffineExpr expr) {
-      return expr.isFunctionOfDim(loop);
-    });
-    if (uses > 1)
-      return false;
-  }
-  // Where most weights are zero, only those synapses count that exist.
+/// Where most weights are zero, only those synapses count that exist.
+bool GatePairer::isDense() {
   for (const Term &term : terms) {
     auto argument = dyn_cast<BlockArgument>(term.weight);
     DenseElementsAttr weights;
@@ -131,74 +105,14 @@ bool GatePairer::findLoop() {
   return true;
 }
 
-/// Elements `from` .. `from + count` of an operand along the loop.
-Value GatePairer::part(OpOperand &operand, int64_t from, int64_t size) {
-  Value value = operand.get();
-  if (from == 0 && size == count)
-    return value;
-  unsigned dim = *op.getMatchingIndexingMap(&operand).getResultPosition(
-      rewriter.getAffineDimExpr(loop));
-  SmallVector<OpFoldResult> sizes =
-      tensor::getMixedSizes(rewriter, op.getLoc(), value);
-  SmallVector<OpFoldResult> offsets(sizes.size(), rewriter.getIndexAttr(0)),
-      strides(sizes.size(), rewriter.getIndexAttr(1));
-  offsets[dim] = rewriter.getIndexAttr(from);
-  sizes[dim] = rewriter.getIndexAttr(size);
-  DenseElementsAttr known = floatConstant(value);
-  auto slice = tensor::ExtractSliceOp::create(rewriter, op.getLoc(), value,
-                                              offsets, sizes, strides);
-  if (!known)
-    return slice;
-  // A constant's part is a constant.
-  ArrayRef<int64_t> shape = known.getType().getShape();
-  int64_t inner = 1;
-  for (int64_t extent : shape.drop_front(dim + 1))
-    inner *= extent;
-  SmallVector<Attribute> elements;
-  int64_t place = 0;
-  for (Attribute element : known.getValues<Attribute>()) {
-    int64_t at = place++ / inner % shape[dim];
-    if (at >= from && at < from + size)
-      elements.push_back(element);
-  }
-  auto type = cast<RankedTensorType>(slice.getType());
-  rewriter.eraseOp(slice);
-  return arith::ConstantOp::create(rewriter, op.getLoc(), type,
-                                   DenseElementsAttr::get(type, elements));
-}
-
-/// [..., K, ...] as [..., K / 2, 2, ...].
-Value GatePairer::inPairs(OpOperand &operand) {
-  Value value = part(operand, 0, count / 2 * 2);
-  auto type = cast<RankedTensorType>(value.getType());
-  unsigned dim = *op.getMatchingIndexingMap(&operand).getResultPosition(
-      rewriter.getAffineDimExpr(loop));
-  SmallVector<int64_t> shape(type.getShape());
-  shape[dim] = 2;
-  shape.insert(shape.begin() + dim, count / 2);
-  auto paired = RankedTensorType::get(shape, type.getElementType());
-  if (DenseElementsAttr known = floatConstant(value))
-    return arith::ConstantOp::create(rewriter, op.getLoc(), paired,
-                                     known.reshape(paired));
-  SmallVector<ReassociationIndices> groups;
-  int64_t next = 0;
-  for (int64_t d = 0; d < type.getRank(); ++d) {
-    groups.push_back({next++});
-    if (d == dim)
-      groups.back().push_back(next++);
-  }
-  return tensor::ExpandShapeOp::create(rewriter, op.getLoc(), paired, value,
-                                       groups);
-}
-
 /// The body for two terms at once. Inputs that vary with the loop come twice.
-void GatePairer::bodyOfPair(OpBuilder &b, ValueRange arguments) {
+SmallVector<Value> GatePairer::bodyOfPair(OpBuilder &b, ValueRange arguments) {
   Location loc = op.getLoc();
   IRMapping mappings[2];
   unsigned next = 0;
   for (OpOperand *input : op.getDpsInputOperands()) {
     BlockArgument argument = body.getArgument(input->getOperandNumber());
-    bool twice = dependsOnLoop(op.getMatchingIndexingMap(input));
+    bool twice = pairs.varies(*input);
     mappings[0].map(argument, arguments[next]);
     mappings[1].map(argument, arguments[next + twice]);
     next += 1 + twice;
@@ -243,56 +157,16 @@ void GatePairer::bodyOfPair(OpBuilder &b, ValueRange arguments) {
         b, loc, accumulator,
         arith::MulFOp::create(b, loc, numerator, reciprocal)));
   }
-  linalg::YieldOp::create(b, loc, sums);
+  return sums;
 }
 
 bool GatePairer::run() {
-  if (op->hasAttr(sparseWeights) || !op.hasPureTensorSemantics() ||
-      !findTerms() || !findLoop())
+  if (op->hasAttr(sparseWeights) || !pairs.find() || !findTerms() || !isDense())
     return false;
-  rewriter.setInsertionPoint(op);
-  SmallVector<Value> inputs;
-  SmallVector<AffineMap> maps;
-  for (OpOperand *input : op.getDpsInputOperands()) {
-    AffineMap map = op.getMatchingIndexingMap(input);
-    if (!dependsOnLoop(map)) {
-      inputs.push_back(input->get());
-      maps.push_back(map);
-      continue;
-    }
-    Value value = inPairs(*input);
-    unsigned dim = *map.getResultPosition(rewriter.getAffineDimExpr(loop));
-    for (int64_t which : {0, 1}) {
-      SmallVector<AffineExpr> results(map.getResults());
-      results.insert(results.begin() + dim + 1,
-                     rewriter.getAffineConstantExpr(which));
-      inputs.push_back(value);
-      maps.push_back(
-          AffineMap::get(map.getNumDims(), 0, results, rewriter.getContext()));
-    }
-  }
-  for (OpOperand &output : op.getDpsInitsMutable())
-    maps.push_back(op.getMatchingIndexingMap(&output));
-  auto made = linalg::GenericOp::create(
-      rewriter, op.getLoc(), op.getResultTypes(), inputs, op.getOutputs(), maps,
-      op.getIteratorTypesArray(),
-      [&](OpBuilder &b, Location, ValueRange v) { bodyOfPair(b, v); });
-  // What the pairs' terms no longer need.
-  Block &pair = made.getRegion().front();
-  for (Operation &inner : llvm::make_early_inc_range(llvm::reverse(pair)))
-    if (isOpTriviallyDead(&inner))
-      rewriter.eraseOp(&inner);
-  if (count % 2 == 0) {
-    rewriter.replaceOp(op, made.getResults());
-    return true;
-  }
-  // The last one alone.
-  for (OpOperand *input : op.getDpsInputOperands())
-    if (dependsOnLoop(op.getMatchingIndexingMap(input)))
-      input->set(part(*input, count - 1, 1));
-  for (auto [output, result] :
-       llvm::zip(op.getDpsInitsMutable(), made.getResults()))
-    output.set(result);
+  pairs.replace([](OpOperand &) { return Value(); },
+                [&](OpBuilder &b, ValueRange arguments) {
+                  return bodyOfPair(b, arguments);
+                });
   return true;
 }
 

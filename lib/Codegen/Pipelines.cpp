@@ -11,9 +11,11 @@ using namespace mlir;
 
 namespace lnn {
 
-void buildFusionPipeline(OpPassManager &pm, unsigned lanes) {
+void buildFusionPipeline(OpPassManager &pm, unsigned lanes,
+                         llvm::StringRef weights) {
   LnnFusePassOptions options;
   options.lanes = lanes;
+  options.weights = weights.str();
   pm.addNestedPass<func::FuncOp>(createLnnFusePass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -122,7 +122,8 @@ std::string Compilation::hash() const {
   llvm::BLAKE3 hasher;
   hasher.update(bytes);
   for (const std::string *part :
-       {&options.target, &options.cpu, &options.features, &options.name})
+       {&options.target, &options.cpu, &options.features, &options.name,
+        &options.weights, &options.products, &options.math})
     hasher.update("\n" + *part);
   for (const auto &[input, output] : options.states)
     hasher.update("\n" + input + ":" + output);
@@ -275,6 +276,25 @@ llvm::Error Compilation::write(const Target &target,
   return llvm::Error::success();
 }
 
+/// What is wrong with the options that trade precision for speed.
+static std::string checkPrecision(const CompileOptions &options) {
+  auto check = [](StringRef what, StringRef value,
+                  ArrayRef<StringRef> choices) -> std::string {
+    if (is_contained(choices, value))
+      return "";
+    return (what + " cannot be '" + value +
+            "'; there is: " + llvm::join(choices, ", "))
+        .str();
+  };
+  std::string error =
+      check("weights", options.weights, {"f32", "bf16", "int8"});
+  if (error.empty())
+    error = check("products", options.products, {"f32", "bf16"});
+  if (error.empty())
+    error = check("math", options.math, {"accurate", "fast"});
+  return error;
+}
+
 void Compilation::run() {
   const Target *target = lookupTarget(options.target);
   if (!target)
@@ -285,12 +305,16 @@ void Compilation::run() {
   if (!kind)
     return fail(ErrorKind::Input, "cannot emit '" + options.emit +
                                       "'; there is: so, obj, llvm, asm, mlir");
+  if (std::string error = checkPrecision(options); !error.empty())
+    return fail(ErrorKind::Input, error);
   SmallVector<TargetOptions> versions;
   for (StringRef cpu : llvm::split(options.cpu, ','))
     versions.push_back({cpu.str(), options.features,
                         (options.name.empty() ? "model" : options.name) + ".so",
                         options.reroll, options.raise, options.foldFeedback,
-                        options.profile, options.explainCodegen});
+                        options.profile, options.explainCodegen,
+                        options.weights, options.products,
+                        options.math == "fast"});
   for (const TargetOptions &version : versions)
     if (versions.size() > 1 && version.cpu.empty())
       return fail(ErrorKind::Input,

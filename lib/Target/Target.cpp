@@ -26,6 +26,9 @@ class CpuTargetEntry : public Target {
     pipeline.foldFeedback = options.foldFeedback;
     pipeline.profile = options.profile;
     pipeline.explainCodegen = options.explainCodegen;
+    pipeline.weights = options.weights;
+    pipeline.products = options.products;
+    pipeline.fastMath = options.fastMath;
     buildCpuPipeline(pm, pipeline);
   }
 

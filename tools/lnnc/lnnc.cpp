@@ -90,6 +90,19 @@ struct Options {
       cl::desc("Make states that start from zeros inside of the model inputs "
                "and outputs, so that a session steps it through a sequence"),
       cl::cat(category)};
+  cl::opt<std::string> weights{
+      "weights",
+      cl::desc("How constant matrices are stored: f32, bf16 or int8. Products "
+               "with few rows are as fast as their bytes are few"),
+      cl::init("f32"), cl::cat(category)};
+  cl::opt<std::string> products{
+      "products",
+      cl::desc("What products with constant matrices multiply: f32 or bf16; "
+               "sums are of f32"),
+      cl::init("f32"), cl::cat(category)};
+  cl::opt<std::string> math{
+      "math", cl::desc("Elementary functions: accurate (2 ulp) or fast (1e-4)"),
+      cl::init("accurate"), cl::cat(category)};
   cl::opt<bool> explainCodegen{
       "explain-codegen",
       cl::desc("Say of each loop nest which loops became lanes and blocks, and "
@@ -128,7 +141,8 @@ void unregister(Options &options) {
            options.features, options.name, options.states, options.noReroll,
            options.noRaise, options.noFoldFeedback, options.sizes,
            options.dynamic, options.streaming, options.explainCodegen,
-           options.profile, options.emit})
+           options.profile, options.emit, options.weights, options.products,
+           options.math})
     option.get().removeArgument();
 }
 
@@ -226,6 +240,9 @@ int main(int argc, char **argv) {
   compile.streaming = options.streaming;
   compile.profile = options.profile;
   compile.explainCodegen = options.explainCodegen;
+  compile.weights = options.weights;
+  compile.products = options.products;
+  compile.math = options.math;
   if (!readStates(options, compile) || !readSizes(options, compile))
     return Usage;
   lnn::CompileResult result = lnn::compileFile(options.input, compile);

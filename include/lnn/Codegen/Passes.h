@@ -24,10 +24,12 @@ namespace lnn {
 struct MathFeatures {
   bool avx512 = false; ///< AVX-512 F, VL and DQ
   bool half = false;   ///< conversions between f16 and f32
+  bool fast = false;   ///< elementary functions to within 1e-4
 };
 
 /// On tensors, before bufferization: fusion and its cleanups.
-void buildFusionPipeline(mlir::OpPassManager &pm, unsigned lanes);
+void buildFusionPipeline(mlir::OpPassManager &pm, unsigned lanes,
+                         llvm::StringRef weights = "f32");
 /// On buffers: linalg to loops over vectors of `lanes` f32 lanes, and no
 /// elementary function left to a library. What the processor has is used.
 /// `explain` asks for a remark on each loop nest.

@@ -15,7 +15,8 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     Reshapes move out of the way, and constant operands are transposed so that the dimension which `lnn-vectorize-loops` puts into
     lanes is their last one; matrices become panels as wide as a block of vectors. A sum of gates most of whose weights are zero
     becomes one over the synapses that exist, packed for each lane: the attribute `lnn.sparse` names its weights. In the other sums of
-    gates two terms share a division (`lnn.gate_denominator`). A reduction whose
+    gates two terms share a division (`lnn.gate_denominator`). With `weights` bf16 or int8, the constant matrices of sums of products are stored
+    so and widened where they are loaded; int8 with a scale for each sum, which multiplies it once, in f32. A reduction whose
     output is a fill gets the number as `lnn.initial`, and an output that holds nothing: run `lnn-vectorize-loops` on what this pass leaves.
 
     ```mlir
@@ -27,12 +28,14 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [
-    Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector, as for lnn-vectorize-loops: the width of panels follows">
+    Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector, as for lnn-vectorize-loops: the width of panels follows">,
+    Option<"weights", "weights", "std::string", "\"f32\"", "how constant matrices are stored: f32, bf16 or int8">
   ];
   let statistics = [
     Statistic<"numMerged", "merged", "reductions merged with a sibling">,
     Statistic<"numFolded", "folded", "parameters computed at compile time">,
     Statistic<"numSparse", "sparse", "sums over synapses of which most are absent">,
+    Statistic<"numNarrowed", "narrowed", "matrices stored in fewer bytes">,
     Statistic<"numPaired", "paired", "sums of gates of which two share a division">,
     Statistic<"numPacked", "packed", "constants transposed for vector loads">
   ];

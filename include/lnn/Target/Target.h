@@ -32,6 +32,9 @@ struct TargetOptions {
   bool foldFeedback = true; ///< constant feedback goes into recurrent matrices
   bool profile = false;     ///< runs count the time of the model's regions
   bool explainCodegen = false; ///< a remark for each loop nest
+  std::string weights = "f32"; ///< how matrices are stored: f32, bf16, int8
+  std::string products = "f32"; ///< what they multiply: f32, bf16
+  bool fastMath = false;       ///< elementary functions to within 1e-4
 };
 
 /// Writes one relocatable object.

@@ -64,7 +64,7 @@ static void buildTensorStage(OpPassManager &pm,
   pm.addPass(createSymbolDCEPass());
   pm.addNestedPass<func::FuncOp>(createLnnUnifySizesPass());
   addCleanup(pm);
-  buildFusionPipeline(pm, lanes);
+  buildFusionPipeline(pm, lanes, options.weights);
 }
 
 /// Tensors to buffers: states in place, results in the caller's memory.

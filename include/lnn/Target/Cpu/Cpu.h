@@ -80,6 +80,19 @@ struct CpuPipelineOptions
       llvm::cl::desc("a remark for each loop nest: what became lanes and "
                      "blocks, and what an iteration costs"),
       llvm::cl::init(false)};
+  Option<std::string> weights{
+      *this, "weights",
+      llvm::cl::desc("how constant matrices are stored: f32, bf16 or int8"),
+      llvm::cl::init("f32")};
+  Option<std::string> products{
+      *this, "products",
+      llvm::cl::desc(
+          "what products with constant matrices multiply, sums being "
+          "of f32: f32 or bf16"),
+      llvm::cl::init("f32")};
+  Option<bool> fastMath{*this, "fast-math",
+                        llvm::cl::desc("elementary functions to within 1e-4"),
+                        llvm::cl::init(false)};
 };
 
 /// From the onnx level, or any level below, to the LLVM dialect.

@@ -1,0 +1,49 @@
+//===- PairLoop.h - a reduction two iterations at a time --------*- C++ -*-===//
+#ifndef LNN_LIB_CODEGEN_PAIRLOOP_H
+#define LNN_LIB_CODEGEN_PAIRLOOP_H
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace lnn {
+
+/// The one reduction of a linalg.generic on tensors, over a known number of
+/// terms, two of which become one. What varies with it is an operand twice,
+/// with the even and with the odd elements; the last of an odd number comes
+/// behind, alone.
+class PairLoop {
+public:
+  PairLoop(mlir::linalg::GenericOp op, mlir::RewriterBase &rewriter)
+      : op(op), rewriter(rewriter) {}
+
+  /// True where the op has such a loop, by which operands are read plainly.
+  bool find();
+  bool varies(mlir::OpOperand &operand) {
+    return op.getMatchingIndexingMap(&operand).isFunctionOfDim(loop);
+  }
+  int64_t terms() const { return count; }
+  /// The dimension of an operand that the loop reads.
+  unsigned dimOf(mlir::OpOperand &operand);
+  /// Its elements `from` ... `from + size` along the loop.
+  mlir::Value part(mlir::OpOperand &operand, int64_t from, int64_t size);
+
+  /// An operand of its own for what both terms of a pair read at once, [..., K
+  /// / 2, ...]; null for the others.
+  using Joint = llvm::function_ref<mlir::Value(mlir::OpOperand &)>;
+  /// The inputs of the pair's body, then the accumulators; what is yielded.
+  using Body = llvm::function_ref<llvm::SmallVector<mlir::Value>(
+      mlir::OpBuilder &, mlir::ValueRange)>;
+  /// Makes the loop over pairs and replaces the op, or, where their number is
+  /// odd, puts it in front of what is left of the op.
+  mlir::linalg::GenericOp replace(Joint joint, Body body);
+
+private:
+  mlir::Value inPairs(mlir::OpOperand &operand);
+
+  mlir::linalg::GenericOp op;
+  mlir::RewriterBase &rewriter;
+  unsigned loop = 0;
+  int64_t count = 0;
+};
+
+} // namespace lnn
+#endif // LNN_LIB_CODEGEN_PAIRLOOP_H

@@ -1,0 +1,121 @@
+"""Options that trade precision for speed: how weights are stored, what products multiply, how
+elementary functions are computed. Each keeps to the error that its documentation states."""
+
+import pathlib
+
+import lnnc
+import numpy as np
+import pytest
+from conftest import make_onnx, zoo_path, zoo_sets
+
+
+def gemm(w, bias=None):
+    """y = x W + b."""
+    init = {"w": w} if bias is None else {"w": w, "b": bias}
+    model = make_onnx(
+        [("Gemm", ["x", *init], ["y"], {})],
+        {"x": ("float32", ["batch", w.shape[0]])},
+        {"y": ("float32", ["batch", w.shape[1]])},
+        init,
+    )
+    return model.SerializeToString()
+
+
+def matrices(k, n, seed=0):
+    rng = np.random.default_rng(seed)
+    w = rng.normal(size=(k, n)).astype("f4")
+    w[rng.uniform(size=w.shape) < 0.2] = 0  # a mask's
+    return w, rng.normal(size=n).astype("f4")
+
+
+def within(got, x, w, b, off):
+    """|got - (x W + b)| <= |x| off, and what f32 rounds."""
+    want = x.astype("f8") @ w + b
+    rounding = 2e-6 * (np.abs(x).astype("f8") @ np.abs(w) + np.abs(b))
+    assert np.all(np.abs(got - want) <= np.abs(x).astype("f8") @ off + rounding)
+    return np.max(np.abs(got - want))
+
+
+@pytest.mark.parametrize("batch", [1, 7, 40])
+@pytest.mark.parametrize("k,n", [(64, 48), (33, 65), (2, 130), (129, 3)])
+def test_weights_of_bf16(k, n, batch):
+    w, b = matrices(k, n)
+    x = np.random.default_rng(1).normal(size=(batch, k)).astype("f4")
+    model = lnnc.compile(gemm(w, b), weights="bf16")
+    got = model(x=x)["y"]
+    # Half a unit in the last of 8 bits, which a last odd row keeps all of.
+    off = np.abs(w.astype("f8")) * 2.0**-8
+    error = within(got, x, w, b, off)
+    assert error > 1e-5, "stored as f32"
+    assert (
+        got.tobytes()
+        == np.concatenate([model(x=x[i : i + 1])["y"] for i in range(batch)]).tobytes()
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 7, 40])
+@pytest.mark.parametrize("k,n", [(64, 48), (33, 65), (2, 130), (129, 3)])
+def test_weights_of_int8(k, n, batch):
+    w, b = matrices(k, n)
+    x = np.random.default_rng(1).normal(size=(batch, k)).astype("f4")
+    got = lnnc.compile(gemm(w, b), weights="int8")(x=x)["y"]
+    scale = np.abs(w.astype("f8")).max(0) / 127
+    error = within(got, x, w, b, np.broadcast_to(scale * 0.5001, w.shape))
+    assert error > 1e-4, "stored as f32"
+
+
+def test_weights_that_are_multiples_of_a_scale_are_exact():
+    rng = np.random.default_rng(0)
+    q = rng.integers(-127, 128, (40, 24))
+    q[0] = 127
+    x = rng.integers(-8, 9, (3, 40)).astype("f4")
+    for scale in (1.0, 0.25):
+        w = (q * scale).astype("f4")
+        assert np.array_equal(lnnc.compile(gemm(w), weights="int8")(x=x)["y"], x @ w)
+    # bf16 has 8 bits; odd rows are such floats together with what is below them: not exact.
+    w = (rng.integers(-128, 128, (40, 24))).astype("f4")
+    w[1::2] = 0
+    got = lnnc.compile(gemm(w), weights="bf16")(x=x)["y"]
+    assert np.allclose(got, x @ w, rtol=0, atol=1e-30)
+
+
+def test_weights_that_are_not_finite_stay():
+    w, b = matrices(32, 32)
+    w[3, 4] = np.inf
+    x = np.ones((2, 32), "f4")
+    for kind in ("bf16", "int8"):
+        got = lnnc.compile(gemm(w, b), weights=kind)(x=x)["y"]
+        want = lnnc.compile(gemm(w, b))(x=x)["y"]
+        assert got.tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize("weights", ["bf16", "int8"])
+@pytest.mark.parametrize("name", ["cfc_cell", "gru_op", "ltc_cell_ncp19"])
+def test_bits_do_not_depend_on_the_processor(weights, name):
+    path, sets = zoo_path(name), zoo_sets(name)
+    cpus = ["x86-64-v2", "x86-64-v3"]
+    if "avx512f" in pathlib.Path("/proc/cpuinfo").read_text().split():
+        cpus.append("x86-64-v4")
+    models = [lnnc.compile(path, cpu=cpu, weights=weights) for cpu in cpus]
+    for inputs, want in sets:
+        first, *others = [model(**inputs) for model in models]
+        for key in want:
+            assert np.max(np.abs(first[key] - want[key])) < 0.1
+            assert all(other[key].tobytes() == first[key].tobytes() for other in others)
+
+
+@pytest.mark.parametrize("weights,most", [("bf16", 0.6), ("int8", 0.4)])
+def test_artifacts_shrink(weights, most, tmp_path):
+    w, b = matrices(512, 512)
+    full = lnnc.compile(gemm(w, b)).save(tmp_path / "full.so")
+    small = lnnc.compile(gemm(w, b), weights=weights).save(tmp_path / "small.so")
+    del full, small
+    size = {n: (tmp_path / f"{n}.so").stat().st_size for n in ("full", "small")}
+    assert size["small"] < most * size["full"]
+
+
+@pytest.mark.parametrize("option", ["weights", "products", "math"])
+def test_what_there_is_to_choose_from(option):
+    w, b = matrices(8, 8)
+    with pytest.raises(lnnc.InputError, match=f"{option} cannot be 'f12'; there is: "):
+        lnnc.compile(gemm(w, b), **{option: "f12"})
