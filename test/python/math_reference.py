@@ -88,7 +88,7 @@ UNARY = {
     "math.log1p": (np.log1p, 1.5, 1.5),
     "math.log2": (np.log2, HALF_ROUNDED, 1.7),
     "math.log10": (np.log10, HALF_ROUNDED, 2),
-    "math.tanh": (np.tanh, 1.5, 2.5),
+    "math.tanh": (np.tanh, 1.2, 2.5),
     "math.erf": (erf, 1.2, 2),
     "math.erfc": (erfc, HALF_ROUNDED, 3.5),
     "math.rsqrt": (lambda x: 1 / np.sqrt(x), 1.5, 1.5),

@@ -143,6 +143,25 @@ def test_ltc_of_two_conductances_is_none(tmp_path):
 # CfC ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("time", [1.0, 0.7, -2.0])
+def test_cfc_for_a_time_that_is_a_number(time, tmp_path):
+    """The two layers of its gate are one in the code."""
+    n, f = 6, 7
+    b = Builder(0)
+    x, xs = b.input("x", ["n", f]), uniform(3, f)
+    w, c = [uniform(f, n) for _ in range(4)], [uniform(n) for _ in range(4)]
+    layer = [b.op("Add", b.op("MatMul", x, b.const(w[i])), b.const(c[i])) for i in range(4)]
+    ff1, ff2, ta, tb = (xs.astype("f8") @ w[i].astype("f8") + c[i].astype("f8") for i in range(4))
+    scaled = b.op("Mul", layer[2], b.const(time))
+    t, t8 = b.op("Sigmoid", b.op("Add", scaled, layer[3])), sigmoid(ta * np.float32(time) + tb)
+    h1, h2 = b.op("Tanh", layer[0]), b.op("Tanh", layer[1])
+    rest = b.op("Sub", b.const(1.0), t)
+    y = b.op("Add", b.op("Mul", h1, rest), b.op("Mul", t, h2))
+    b.output(y, ["n", n])
+    want = np.tanh(ff1) * (1 - t8) + t8 * np.tanh(ff2)
+    check(b, [want], {"x": xs}, tmp_path, op="mode default", absent="math.")
+
+
 @pytest.mark.parametrize("mode", ["default", "no_gate", "pure", "swapped"])
 def test_cfc(mode, tmp_path):
     n, f = 6, 7

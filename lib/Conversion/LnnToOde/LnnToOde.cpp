@@ -121,6 +121,8 @@ private:
     SmallVector<unsigned> dims = upTo(loops);
     ins.push_back(broadcast(dt, loops, dims));
   }
+  Value foldTime(Value a, Value b, Value dt);
+  Value blend(OpBuilder &at, CfcMode mode, Value ff1, Value ff2, Value x);
   void checkSteps(LinearRecurrenceOp op, Value value, StringRef name,
                   Value steps);
   SmallVector<Value> diagonalStep(Value a, Value drive, Value h);
@@ -387,6 +389,50 @@ SmallVector<Value> Lowering::lower(CtrnnOp op) {
 // Closed forms
 //===----------------------------------------------------------------------===//
 
+/// The elements of a constant of f32 or f64, in double.
+static std::optional<std::vector<double>> numbersOf(Value value) {
+  DenseElementsAttr elements;
+  if (!value || !matchPattern(value, m_Constant(&elements)))
+    return std::nullopt;
+  std::vector<double> result;
+  if (elements.getElementType().isF32())
+    llvm::append_range(result, elements.getValues<float>());
+  else if (elements.getElementType().isF64())
+    llvm::append_range(result, elements.getValues<double>());
+  else
+    return std::nullopt;
+  return result;
+}
+
+/// a dt + b, where all three are constants, rounded once; null otherwise.
+Value Lowering::foldTime(Value a, Value b, Value dt) {
+  FloatAttr time;
+  std::optional<std::vector<double>> first = numbersOf(a),
+                                     second = numbersOf(b);
+  if (!first || !second || !matchPattern(dt, m_Constant(&time)))
+    return {};
+  SmallVector<Attribute> sums;
+  auto type = typeOf(a);
+  for (auto [x, y] : llvm::zip_equal(*first, *second))
+    sums.push_back(FloatAttr::get(type.getElementType(),
+                                  std::fma(x, time.getValueAsDouble(), y)));
+  return arith::ConstantOp::create(this->b, loc,
+                                   DenseElementsAttr::get(type, sums));
+}
+
+/// The head's value, of what is in its tanhs and in its sigmoid.
+Value Lowering::blend(OpBuilder &at, CfcMode mode, Value ff1, Value ff2,
+                      Value x) {
+  Value t = SigmoidOp::create(at, loc, x.getType(), x);
+  Value h1 = math::TanhOp::create(at, loc, ff1),
+        h2 = math::TanhOp::create(at, loc, ff2);
+  Value second = mul(at, t, h2);
+  if (mode == CfcMode::NoGate)
+    return add(at, h1, second);
+  Value rest = sub(at, constant(at, x.getType(), 1), t);
+  return add(at, mul(at, h1, rest), second);
+}
+
 SmallVector<Value> Lowering::lower(CfcOp op) {
   Value f = op.getFeature(), dt = op.getDt();
   Type type = typeOf(f).getElementType();
@@ -413,6 +459,16 @@ SmallVector<Value> Lowering::lower(CfcOp op) {
         })};
   }
   Value ff2 = linear(op.getW2(), op.getB2(), op.getWiring());
+  // For a dt that is known, (Wa f + ba) dt + (Wb f + bb) is one layer.
+  Value w = foldTime(op.getWa(), op.getWb(), dt),
+        bias = foldTime(op.getBa(), op.getBb(), dt);
+  if (w && bias) {
+    Value x = linear(w, bias, std::nullopt);
+    return {elementwise({{ff1, id}, {ff2, id}, {x, id}}, sizes, type,
+                        [&](OpBuilder &at, ValueRange v) {
+                          return blend(at, op.getMode(), v[0], v[1], v[2]);
+                        })};
+  }
   Value ta = linear(op.getWa(), op.getBa(), std::nullopt),
         tb = linear(op.getWb(), op.getBb(), std::nullopt);
   SmallVector<Read> ins{{ff1, id}, {ff2, id}, {ta, id}, {tb, id}};
@@ -420,13 +476,7 @@ SmallVector<Value> Lowering::lower(CfcOp op) {
   return {
       elementwise(ins, sizes, type, [&](OpBuilder &at, ValueRange v) -> Value {
         Value x = add(at, mul(at, v[2], duration(at, dt, v)), v[3]);
-        Value t = SigmoidOp::create(at, loc, type, x);
-        Value h1 = math::TanhOp::create(at, loc, v[0]),
-              h2 = math::TanhOp::create(at, loc, v[1]);
-        Value second = mul(at, t, h2);
-        if (op.getMode() == CfcMode::NoGate)
-          return add(at, h1, second);
-        return add(at, mul(at, h1, sub(at, constant(at, type, 1), t)), second);
+        return blend(at, op.getMode(), v[0], v[1], x);
       })};
 }
 

@@ -442,6 +442,30 @@ struct ForwardInvariant : OpRewritePattern<ScanOp> {
   }
 };
 
+/// An input of which all elements are one number is that number in each step.
+struct ForwardRepeated : OpRewritePattern<ScanOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ScanOp scan,
+                                PatternRewriter &rewriter) const override {
+    bool changed = false;
+    Block &body = scan.getBody().front();
+    for (auto [i, input] : llvm::enumerate(scan.getInputs())) {
+      Value argument = body.getArgument(1 + i);
+      auto type = dyn_cast<RankedTensorType>(argument.getType());
+      DenseElementsAttr elements;
+      if (argument.use_empty() || !type || !type.hasStaticShape() ||
+          !matchPattern(input, m_Constant(&elements)) || !elements.isSplat())
+        continue;
+      rewriter.setInsertionPointToStart(&body);
+      rewriter.replaceAllUsesWith(
+          argument, arith::ConstantOp::create(rewriter, scan.getLoc(),
+                                              elements.resizeSplat(type)));
+      changed = true;
+    }
+    return success(changed);
+  }
+};
+
 /// A scan of one step is its body.
 struct InlineSingleStep : OpRewritePattern<ScanOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -508,5 +532,7 @@ struct InlineSingleStep : OpRewritePattern<ScanOp> {
 
 void ScanOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                          MLIRContext *context) {
-  patterns.add<DropUnneeded, ForwardInvariant, InlineSingleStep>(context);
+  patterns
+      .add<DropUnneeded, ForwardInvariant, ForwardRepeated, InlineSingleStep>(
+          context);
 }

@@ -93,15 +93,24 @@ bool Cfc::gate(F t) {
   if (time) {
     dt = formulaOf(*time, notation, element);
   } else {
-    // A duration of 1 is gone: the first layer is taken for time_a.
-    auto first = llvm::find_if(b, [](const Product &term) {
-      return term.single() && term.single()->kind == Kind::Sum;
+    // A duration that is a number is the coefficient of a parenthesis, and gone
+    // where it is 1: the first layer is taken for time_a then.
+    auto first = llvm::find_if(b, [&](const Product &term) {
+      return term.over.size() == 1 && term.under.empty() &&
+             term.coefficient != 1 && term.over[0]->kind != Kind::Read;
     });
     if (first == b.end())
+      first = llvm::find_if(b, [](const Product &term) {
+        return term.single() && term.single()->kind == Kind::Sum;
+      });
+    if (first == b.end())
       return lacks("the gate has no layer");
-    a.push_back(*first);
+    double duration = first->coefficient;
+    a = termsOf(first->over[0]);
+    if (duration == 1)
+      a.assign(1, *first);
     b.erase(first);
-    dt = notation.number(1, element);
+    dt = notation.number(duration, element);
   }
   for (auto [terms, into, name] :
        {std::tuple(&a, &timeA, "time_a"), std::tuple(&b, &timeB, "time_b")}) {

@@ -80,3 +80,23 @@ func.func @half(%x: tensor<?x3xf16>, %h: tensor<?x4xf16>, %f: tensor<4x3xf16>) -
   %u = lnn.feedback %x, %h through %f : tensor<?x3xf16>, tensor<?x4xf16>
   return %u : tensor<?x3xf16>
 }
+
+// -----
+
+// For a time that is known the gate is one layer: 0.5 [[2, 4], [6, 8]] + [[1, 1], [1, 1]].
+// CHECK-LABEL: @known_time
+// CHECK-COUNT-2: iterator_types = ["parallel", "parallel", "reduction"]
+// CHECK: arith.constant dense<{{\[}}[2.000000e+00, 3.000000e+00], [4.000000e+00, 5.000000e+00]]> : tensor<2x2xf32>
+// CHECK: arith.constant dense<[2.500000e+00, 2.000000e+00]> : tensor<2xf32>
+// CHECK: iterator_types = ["parallel", "parallel", "reduction"]
+// CHECK-NOT: reduction
+// CHECK: return
+func.func @known_time(%f: tensor<?x2xf32>, %w: tensor<2x2xf32>, %b: tensor<2xf32>) -> tensor<?x2xf32> {
+  %dt = arith.constant 0.5 : f32
+  %wa = arith.constant dense<[[2.0, 4.0], [6.0, 8.0]]> : tensor<2x2xf32>
+  %wb = arith.constant dense<1.0> : tensor<2x2xf32>
+  %ba = arith.constant dense<[3.0, 2.0]> : tensor<2xf32>
+  %bb = arith.constant dense<1.0> : tensor<2xf32>
+  %next = lnn.cfc %f for %dt mode default ff1(%w, %b) ff2(%w, %b) time_a(%wa, %ba) time_b(%wb, %bb) : tensor<?x2xf32>, f32 -> tensor<?x2xf32>
+  return %next : tensor<?x2xf32>
+}

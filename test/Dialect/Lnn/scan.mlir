@@ -53,3 +53,17 @@ func.func @once(%x: tensor<1x4xf32>, %h0: tensor<4xf32>) -> (tensor<1x4xf32>, te
   }
   return %y, %hn : tensor<1x4xf32>, tensor<4xf32>
 }
+
+// An input that is one number is no input.
+// CANON-LABEL: @repeated
+// CANON: lnn.scan %{{.*}} of %{{.*}} carrying
+// CANON: arith.addf %{{.*}}, %cst{{.*}} : tensor<4xf32>
+func.func @repeated(%h0: tensor<4xf32>) -> tensor<4xf32> {
+  %n = arith.constant 5 : index
+  %x = arith.constant dense<2.0> : tensor<5x4xf32>
+  %hn = lnn.scan %t of %n over (%xt = %x dim 0) carrying (%h = %h0) : (tensor<5x4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+    %next = arith.addf %h, %xt : tensor<4xf32>
+    lnn.yield carrying %next : tensor<4xf32>
+  }
+  return %hn : tensor<4xf32>
+}
