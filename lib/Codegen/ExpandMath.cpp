@@ -18,22 +18,24 @@ struct Expansion {
   Num (*unary)(Num) = nullptr;
   Num (*binary)(Num, Num) = nullptr;
   bool inSingle = false;
+  Num (*fast)(Num) = nullptr; ///< of f32, where less precision is asked for
 };
 } // namespace
 
 static const Expansion *lookup(Operation *op) {
   static const llvm::StringMap<Expansion> table = {
-      {"lnn.sigmoid", {sigmoid, nullptr, true}},
-      {"lnn.gate", {gate, nullptr, true}},
-      {"lnn.gate_denominator", {gateDenominator, nullptr, true}},
+      {"lnn.sigmoid", {sigmoid, nullptr, true, fastSigmoid}},
+      {"lnn.gate", {gate, nullptr, true, fastGate}},
+      {"lnn.gate_denominator",
+       {gateDenominator, nullptr, true, fastGateDenominator}},
       {"lnn.softplus", {softplus, nullptr, true}},
-      {"lnn.silu", {silu, nullptr, true}},
+      {"lnn.silu", {silu, nullptr, true, fastSilu}},
       {"lnn.gelu", {gelu}},
-      {"math.exp", {exp, nullptr, true}},
+      {"math.exp", {exp, nullptr, true, fastExp}},
       {"math.expm1", {expm1, nullptr, true}},
       {"math.log", {log, nullptr, true}},
       {"math.log1p", {log1p, nullptr, true}},
-      {"math.tanh", {tanh, nullptr, true}},
+      {"math.tanh", {tanh, nullptr, true, fastTanh}},
       {"math.erf", {erf, nullptr, true}},
       {"math.rsqrt", {rsqrt, nullptr, true}},
       {"math.erfc", {erfc}},
@@ -77,7 +79,8 @@ static Value convert(Builder &b, Value value, Type element) {
   return arith::TruncFOp::create(b, to, value);
 }
 
-static void expand(Operation *op, const Expansion &expansion, bool avx512) {
+static void expand(Operation *op, const Expansion &expansion, bool avx512,
+                   bool fast) {
   Builder b(op->getLoc(), op);
   b.avx512 = avx512;
   Type element = getElementTypeOrSelf(op->getResult(0).getType());
@@ -89,7 +92,9 @@ static void expand(Operation *op, const Expansion &expansion, bool avx512) {
     Value value = isHalf(element) ? convert(b, operand, single) : operand;
     arguments.push_back({&b, convert(b, value, computed)});
   }
-  Value result = apply(expansion, arguments).v;
+  fast &= expansion.fast && computed.isF32();
+  Value result =
+      (fast ? expansion.fast(arguments[0]) : apply(expansion, arguments)).v;
   if (isHalf(element))
     result = convert(b, result, single);
   op->getResult(0).replaceAllUsesWith(convert(b, result, element));
@@ -125,7 +130,7 @@ struct LnnExpandMathPass : impl::LnnExpandMathPassBase<LnnExpandMathPass> {
         found.emplace_back(op, expansion);
     });
     for (auto [op, expansion] : found)
-      expand(op, *expansion, avx512);
+      expand(op, *expansion, avx512, fast);
     SmallVector<arith::SelectOp> selections;
     getOperation()->walk([&](Operation *op) {
       // The LLVM dialect has no such flags on conversions.

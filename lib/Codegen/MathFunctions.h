@@ -46,6 +46,14 @@ Num atanh(Num x);
 Num cbrt(Num x);
 Num pow(Num x, Num y);
 
+// f32, to within 1e-4; see MathFast.cpp.
+Num fastExp(Num x);
+Num fastSigmoid(Num x);
+Num fastSilu(Num x);
+Num fastGate(Num x);
+Num fastGateDenominator(Num x);
+Num fastTanh(Num x);
+
 /// e^y = 2^n (1 + tail), n = round(y / ln 2). `shifted` holds n + bias in its
 /// low bits, `n` holds it as a float.
 struct ExpParts {

@@ -41,6 +41,7 @@ void buildVectorPipeline(OpPassManager &pm, unsigned lanes,
   addHalfTypes(pm);
   LnnExpandMathPassOptions math;
   math.avx512 = features.avx512;
+  math.fast = features.fast;
   pm.addPass(createLnnExpandMathPass(math));
   LnnExpandHalfPassOptions half;
   half.f16 = !features.half;

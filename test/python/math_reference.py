@@ -114,7 +114,7 @@ PHASE = {"f16": np.inf, "bf16": 2.0**50, "f32": 2.0**50, "f64": 2.0**30}
 CIRCULAR = ("math.sin", "math.cos", "math.tan")
 
 
-def compile_functions(names, element, arguments=1):
+def compile_functions(names, element, arguments=1, **options):
     """One model: `arguments` vectors in, one result for each function."""
     vector = f"tensor<?x{element}>"
     inputs = ", ".join(f'%{a}: {vector} {{lnn.dims = ["n"]}}' for a in "xy"[:arguments])
@@ -124,7 +124,8 @@ def compile_functions(names, element, arguments=1):
     values = ", ".join(f"%{i}" for i in range(len(names)))
     types = ", ".join([vector] * len(names))
     return lnnc.compile(
-        f"func.func @main({inputs}) -> ({results}) {{\n{body}  return {values} : {types}\n}}"
+        f"func.func @main({inputs}) -> ({results}) {{\n{body}  return {values} : {types}\n}}",
+        **options,
     )
 
 

@@ -7,6 +7,7 @@ import lnnc
 import numpy as np
 import pytest
 from conftest import make_onnx, zoo_path, zoo_sets
+from math_reference import compile_functions, evaluate
 
 
 def gemm(w, bias=None):
@@ -119,3 +120,45 @@ def test_what_there_is_to_choose_from(option):
     w, b = matrices(8, 8)
     with pytest.raises(lnnc.InputError, match=f"{option} cannot be 'f12'; there is: "):
         lnnc.compile(gemm(w, b), **{option: "f12"})
+
+
+FAST = {
+    "math.exp": np.exp,
+    "math.tanh": np.tanh,
+    "lnn.sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "lnn.silu": lambda x: x / (1 + np.exp(-x)),
+    "lnn.gate": lambda x: 1 / (1 + np.exp2(x)),
+    "lnn.gate_denominator": lambda x: 1 + np.exp2(np.minimum(x, 62)),
+}
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_fast_functions(name):
+    rng = np.random.default_rng(0)
+    parts = [rng.uniform(-r, r, 50_000) for r in (1e-6, 0.3, 3, 30, 87)]
+    x = np.concatenate([*parts, rng.normal(size=10_000) * 1e-30, [0.0]]).astype("f4")
+    (got,) = evaluate(compile_functions([name], "f32", math="fast"), x)
+    (exact,) = evaluate(compile_functions([name], "f32"), x)
+    want = FAST[name](x.astype("f8"))
+    error = np.abs(got - want) / np.maximum(np.abs(want), 1e-37)
+    assert 1e-6 < np.max(error) < 1e-4
+    assert np.max(np.abs(exact - want)) < np.max(np.abs(got - want))
+    ends = np.array([np.inf, -np.inf, np.nan, 1e30, -1e30, 3e38], "f4")
+    (got,) = evaluate(compile_functions([name], "f32", math="fast"), ends)
+    (exact,) = evaluate(compile_functions([name], "f32"), ends)
+    assert np.allclose(got, exact, rtol=1e-4, equal_nan=True)
+
+
+def test_fast_functions_have_the_same_bits_everywhere():
+    x = np.random.default_rng(0).uniform(-100, 100, 10_001).astype("f4")
+    cpus = ["x86-64-v2", "x86-64-v3"]
+    if "avx512f" in pathlib.Path("/proc/cpuinfo").read_text().split():
+        cpus.append("x86-64-v4")
+    results = [
+        [
+            a.tobytes()
+            for a in evaluate(compile_functions(list(FAST), "f32", math="fast", cpu=cpu), x)
+        ]
+        for cpu in cpus
+    ]
+    assert all(r == results[0] for r in results)

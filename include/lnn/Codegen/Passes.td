@@ -91,7 +91,8 @@ def LnnExpandMathPass : Pass<"lnn-expand-math"> {
     instructions stays (`sqrt`, `fma`, `floor`, `ceil`, `trunc`, `roundeven`, `absf`, `copysign`). lib/Codegen/Math*.cpp state the method and the largest error of each function.
   }];
   let options = [
-    Option<"avx512", "avx512", "bool", "false", "use instructions of AVX-512 F, VL and DQ, where they compute the same bits">
+    Option<"avx512", "avx512", "bool", "false", "use instructions of AVX-512 F, VL and DQ, where they compute the same bits">,
+    Option<"fast", "fast", "bool", "false", "exp, tanh, the sigmoid and what is made of it to within 1e-4, in f32">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect",
                            "::mlir::LLVM::LLVMDialect"];

@@ -125,6 +125,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   } else {
     llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }
+  math.fast = options.fastMath;
   lanes = std::max(lanes, 1u);
   buildTensorStage(pm, options, lanes);
   buildBufferStage(pm);
