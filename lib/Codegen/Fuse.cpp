@@ -3,6 +3,7 @@
 
 #include "Fusion.h"
 #include "LoopPlan.h"
+#include "TileProducts.h"
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/Transforms/Transforms.h"
@@ -82,6 +83,12 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
           "lnn-fuse: weights must be f32, bf16 or int8, not '")
           << weights.getValue() << "'";
       return signalPassFailure();
+    }
+    if (tiles) {
+      unsigned made = makeTileProducts(getOperation(), rewriter);
+      numTiles += made;
+      if (made && failed(simplify()))
+        return signalPassFailure();
     }
     numNarrowed += narrowWeights(getOperation(), rewriter, *stored);
     numPacked += packConstants(getOperation(), rewriter, lanes);

@@ -40,6 +40,9 @@ bool isMostlyZero(int64_t nonzero, int64_t all);
 /// How constant matrices are stored.
 enum class WeightType { F32, BF16, Int8 };
 std::optional<WeightType> weightTypeOf(llvm::StringRef name);
+/// Rounded to nearest, ties to even; the largest number for what is beyond it,
+/// zero for what would be denormal.
+uint16_t toBF16(float value);
 /// Stores the constant matrices of sums of products in fewer bytes. Returns how
 /// many.
 unsigned narrowWeights(mlir::func::FuncOp function,

@@ -82,8 +82,7 @@ static ElementsAttr matrixOf(linalg::GenericOp op, OpOperand &operand) {
   return reduced && others && finite ? elements : ElementsAttr();
 }
 
-/// The upper half of a float, rounded to nearest, ties to even.
-static uint16_t upperHalf(float value) {
+uint16_t toBF16(float value) {
   if (std::fabs(value) < std::numeric_limits<float>::min())
     return 0;
   APFloat narrow(value);
@@ -98,7 +97,7 @@ static uint16_t upperHalf(float value) {
 /// float that is not zero has a denormal: processors take long over them.
 static uint32_t inOneWord(float first, float second) {
   constexpr uint32_t leastNormal = 0x0080;
-  uint32_t lower = upperHalf(first), upper = llvm::bit_cast<uint32_t>(second),
+  uint32_t lower = toBF16(first), upper = llvm::bit_cast<uint32_t>(second),
            sign = upper >> 31 << 15, best = 0;
   upper = upper >> 16 & 0x7fff;
   float nearest = std::numeric_limits<float>::infinity();

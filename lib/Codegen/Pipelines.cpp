@@ -12,10 +12,11 @@ using namespace mlir;
 namespace lnn {
 
 void buildFusionPipeline(OpPassManager &pm, unsigned lanes,
-                         llvm::StringRef weights) {
+                         llvm::StringRef weights, bool tiles) {
   LnnFusePassOptions options;
   options.lanes = lanes;
   options.weights = weights.str();
+  options.tiles = tiles;
   pm.addNestedPass<func::FuncOp>(createLnnFusePass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -1,5 +1,6 @@
 //===- VectorizeLoops.cpp - linalg on buffers to loops over vectors -------===//
 #include "LoopEmitter.h"
+#include "TileProducts.h"
 #include "lnn/Codegen/Passes.h"
 
 #include "lnn/Dialect/Lnn/Lnn.h"
@@ -187,6 +188,14 @@ struct LnnVectorizeLoopsPass
       if (failed(made))
         return op.emitError("cannot be lowered to loops");
       generic = *made;
+    }
+    if (isTileProduct(generic)) {
+      rewriter.setInsertionPoint(generic);
+      if (explain)
+        generic.emitRemark() << "matrix tiles: blocks of 32 x 32, bf16";
+      emitTileProduct(generic, rewriter);
+      rewriter.eraseOp(generic);
+      return success();
     }
     takeStarts(generic, rewriter);
     flatten(generic, rewriter);

@@ -5,6 +5,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -17,7 +21,7 @@ namespace {
 enum Register { Eax, Ebx, Ecx, Edx };
 /// What the operating system must save for the feature to be usable, as bits of
 /// XCR0.
-enum Saved : uint64_t { None = 0, Avx = 0x6, Avx512 = 0xe6 };
+enum Saved : uint64_t { None = 0, Avx = 0x6, Avx512 = 0xe6, Tiles = 0x60000 };
 
 struct Feature {
   std::string_view name;
@@ -60,6 +64,8 @@ constexpr Feature features[] = {
     {"avx512fp16", 7, 0, Edx, 23, Avx512},
     {"avxvnni", 7, 1, Eax, 4, Avx},
     {"avx512bf16", 7, 1, Eax, 5, Avx512},
+    {"amx-bf16", 7, 0, Edx, 22, Tiles},
+    {"amx-tile", 7, 0, Edx, 24, Tiles},
     {"lzcnt", 0x80000001, 0, Ecx, 5, None},
 };
 
@@ -70,6 +76,18 @@ uint64_t savedByTheSystem() {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return uint64_t(high) << 32 | low;
+}
+
+/// Linux lets a process use tiles that asks for them.
+bool mayUseTiles() {
+#ifdef __linux__
+  constexpr long requestPermission = 0x1023, tileData = 18;
+  static const bool granted =
+      syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+  return granted;
+#else
+  return false;
+#endif
 }
 
 } // namespace
@@ -84,7 +102,8 @@ bool hasCpuFeature(std::string_view name) {
                            &regs[Ebx], &regs[Ecx], &regs[Edx]))
       return false;
     return (regs[feature.reg] >> feature.bit & 1) &&
-           (savedByTheSystem() & feature.saved) == feature.saved;
+           (savedByTheSystem() & feature.saved) == feature.saved &&
+           (feature.saved != Tiles || mayUseTiles());
   }
   return false;
 }

@@ -2,11 +2,12 @@
 elementary functions are computed. Each keeps to the error that its documentation states."""
 
 import pathlib
+import subprocess
 
 import lnnc
 import numpy as np
 import pytest
-from conftest import make_onnx, zoo_path, zoo_sets
+from conftest import BUILD, make_onnx, zoo_path, zoo_sets
 from math_reference import compile_functions, evaluate
 
 
@@ -162,3 +163,74 @@ def test_fast_functions_have_the_same_bits_everywhere():
         for cpu in cpus
     ]
     assert all(r == results[0] for r in results)
+
+
+def both_rounded(w):
+    """What a product of bf16 may be off by: half a unit in the last of 8 bits, of both."""
+    return np.abs(w.astype("f8")) * 2.0**-7.98 + 1e-37
+
+
+@pytest.mark.parametrize("k,n", [(64, 48), (33, 65), (2, 130), (129, 16), (1056, 32), (2100, 40)])
+def test_products_of_bf16(k, n):
+    """With a batch that is known only when it runs: few rows, whole blocks and what is between."""
+    w, b = matrices(k, n)
+    model = lnnc.compile(gemm(w, b), products="bf16")
+    off = both_rounded(w)
+    for batch in (1, 7, 16, 31, 32, 33, 100):
+        x = np.random.default_rng(batch).normal(size=(batch, k)).astype("f4")
+        error = within(model(x=x)["y"], x, w, b, off)
+        assert error > 1e-5, "products of f32"
+        bad = x.copy()
+        bad[batch // 2, 0] = np.nan
+        got = model(x=bad)["y"]
+        assert np.all(np.isnan(got[batch // 2]))
+        assert np.all(np.isfinite(np.delete(got, batch // 2, 0)))
+
+
+@pytest.mark.parametrize("batch", [16, 40, 256])
+def test_products_of_bf16_with_a_known_batch(batch):
+    w, b = matrices(70, 50)
+    x = np.random.default_rng(batch).normal(size=(batch, 70)).astype("f4")
+    model = lnnc.compile(gemm(w, b), products="bf16", sizes={"batch": batch})
+    within(model(x=x)["y"], x, w, b, both_rounded(w))
+
+
+def test_products_of_sequences_in_bf16():
+    """Rows of two dimensions, in x and in y."""
+    w, _ = matrices(24, 20)
+    model = make_onnx(
+        [("MatMul", ["x", "w"], ["p"], {}), ("Transpose", ["p"], ["y"], {"perm": [1, 0, 2]})],
+        {"x": ("float32", ["time", "batch", 24])},
+        {"y": ("float32", ["batch", "time", 20])},
+        {"w": w},
+    )
+    model = lnnc.compile(model, products="bf16")
+    for shape in ((1, 1), (5, 7), (40, 3)):
+        x = np.random.default_rng(0).normal(size=(*shape, 24)).astype("f4")
+        got = model(x=x)["y"].transpose(1, 0, 2).reshape(-1, 20)
+        within(got, x.reshape(-1, 24), w, np.zeros(20), both_rounded(w))
+
+
+@pytest.mark.parametrize("name", ["cfc_cell", "gru_op", "lstm_op", "mamba_t16", "cfc_scan"])
+def test_models_with_products_of_bf16(name):
+    model = lnnc.compile(zoo_path(name), products="bf16")
+    for inputs, want in zoo_sets(name):
+        got = model(**inputs)
+        for key, value in want.items():
+            scale = 1 + np.max(np.abs(value))
+            assert np.max(np.abs(got[key] - value)) < 0.03 * scale
+
+
+def test_matrix_tiles_are_code_for_those_who_have_them(tmp_path):
+    w, b = matrices(64, 64)
+    tool = BUILD / "bin" / "lnnc"
+    if not tool.exists():
+        pytest.skip(f"no {tool}")
+    (tmp_path / "m.onnx").write_bytes(gemm(w, b))
+    for cpu, tiles in (("sapphirerapids", True), ("x86-64-v4", False)):
+        command = [tool, tmp_path / "m.onnx", "-o", tmp_path / "m.s", "--emit=asm"]
+        subprocess.run([*command, f"--mcpu={cpu}", "--products=bf16"], check=True)
+        assert ("tdpbf16ps" in (tmp_path / "m.s").read_text()) == tiles
+    subprocess.run([*command, "--mcpu=sapphirerapids"], check=True)
+    assert "tdpbf16ps" not in (tmp_path / "m.s").read_text()
+    assert "amx" not in (tmp_path / "m.s").read_text()

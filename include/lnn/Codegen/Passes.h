@@ -2,6 +2,7 @@
 #ifndef LNN_CODEGEN_PASSES_H
 #define LNN_CODEGEN_PASSES_H
 
+#include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -29,7 +30,7 @@ struct MathFeatures {
 
 /// On tensors, before bufferization: fusion and its cleanups.
 void buildFusionPipeline(mlir::OpPassManager &pm, unsigned lanes,
-                         llvm::StringRef weights = "f32");
+                         llvm::StringRef weights = "f32", bool tiles = false);
 /// On buffers: linalg to loops over vectors of `lanes` f32 lanes, and no
 /// elementary function left to a library. What the processor has is used.
 /// `explain` asks for a remark on each loop nest.

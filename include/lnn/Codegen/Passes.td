@@ -29,12 +29,14 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector, as for lnn-vectorize-loops: the width of panels follows">,
+    Option<"tiles", "tiles", "bool", "false", "products of many rows with constant matrices become ones on tiles of bf16">,
     Option<"weights", "weights", "std::string", "\"f32\"", "how constant matrices are stored: f32, bf16 or int8">
   ];
   let statistics = [
     Statistic<"numMerged", "merged", "reductions merged with a sibling">,
     Statistic<"numFolded", "folded", "parameters computed at compile time">,
     Statistic<"numSparse", "sparse", "sums over synapses of which most are absent">,
+    Statistic<"numTiles", "tiles", "products on matrix tiles">,
     Statistic<"numNarrowed", "narrowed", "matrices stored in fewer bytes">,
     Statistic<"numPaired", "paired", "sums of gates of which two share a division">,
     Statistic<"numPacked", "packed", "constants transposed for vector loads">
@@ -79,7 +81,7 @@ def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> 
   ];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
-                           "::mlir::affine::AffineDialect"];
+                           "::mlir::affine::AffineDialect", "::mlir::amx::AMXDialect"];
 }
 
 def LnnExpandMathPass : Pass<"lnn-expand-math"> {

@@ -137,6 +137,12 @@ bool CpuTarget::hasAvx512() const {
          info->checkFeatures("+avx512f,+avx512vl,+avx512dq");
 }
 
+bool CpuTarget::hasTiles() const {
+  std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(*this);
+  return info && llvm::Triple(triple).isX86() &&
+         info->checkFeatures("+amx-tile,+amx-bf16");
+}
+
 bool CpuTarget::convertsHalf() const {
   std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(*this);
   llvm::Triple parsed(triple);

@@ -28,6 +28,7 @@ public:
         pointer(llvm::PointerType::getUnqual(context)),
         i32Type(llvm::Type::getInt32Ty(context)) {}
   void build();
+  std::string required() const;
 
 private:
   ModuleOp source;
@@ -149,6 +150,15 @@ void DescriptorBuilder::buildProfile(ArrayRef<Attribute> regions) {
       global(llvm::ConstantStruct::getAnon(context, fields), "lnn_profile"));
 }
 
+/// Tiles are asked for of the system: only by code that has them.
+std::string DescriptorBuilder::required() const {
+  std::string names = target.required();
+  for (const llvm::Function &function : module)
+    if (function.getName().starts_with("llvm.x86.tdpbf16ps"))
+      return names + ",amx-tile,amx-bf16";
+  return names;
+}
+
 void DescriptorBuilder::build() {
   StringRef name = attribute("lnn.name");
   if (name.empty())
@@ -167,7 +177,7 @@ void DescriptorBuilder::build() {
                               text("cpu"),
                               text(target.triple),
                               text(target.cpu),
-                              text(target.required()),
+                              text(required()),
                               text(hash()),
                               text("lnn " LNN_VERSION),
                               count("lnn.inputs"),

@@ -36,8 +36,8 @@ static void buildCheckStage(OpPassManager &pm) {
 
 /// Everything down to upstream's dialects on tensors, @main alone.
 static void buildTensorStage(OpPassManager &pm,
-                             const CpuPipelineOptions &options,
-                             unsigned lanes) {
+                             const CpuPipelineOptions &options, unsigned lanes,
+                             bool tiles) {
   if (options.raise)
     pm.addNestedPass<func::FuncOp>(createOnnxRaiseRecurrencePass());
   if (options.reroll)
@@ -64,7 +64,10 @@ static void buildTensorStage(OpPassManager &pm,
   pm.addPass(createSymbolDCEPass());
   pm.addNestedPass<func::FuncOp>(createLnnUnifySizesPass());
   addCleanup(pm);
-  buildFusionPipeline(pm, lanes, options.weights);
+  bool narrow = options.products == "bf16";
+  std::string weights = options.weights;
+  buildFusionPipeline(pm, lanes, narrow && weights == "f32" ? "bf16" : weights,
+                      narrow && tiles);
 }
 
 /// Tensors to buffers: states in place, results in the caller's memory.
@@ -98,7 +101,9 @@ static void buildLLVMStage(OpPassManager &pm) {
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createLnnLowerEntryPass());
-  pm.addPass(createConvertVectorToLLVMPass());
+  ConvertVectorToLLVMPassOptions vectors;
+  vectors.amx = true;
+  pm.addPass(createConvertVectorToLLVMPass(vectors));
   pm.addPass(createUBToLLVMConversionPass());
   pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());
@@ -117,17 +122,19 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createLnnAttachCpuPass(attach));
   unsigned lanes = options.lanes;
   MathFeatures math;
+  bool tiles = false;
   llvm::Expected<CpuTarget> target =
       CpuTarget::get(options.cpu, options.features);
   if (target) {
     lanes = lanes ? lanes : target->lanes();
+    tiles = target->hasTiles();
     math = {target->hasAvx512(), target->convertsHalf()};
   } else {
     llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }
   math.fast = options.fastMath;
   lanes = std::max(lanes, 1u);
-  buildTensorStage(pm, options, lanes);
+  buildTensorStage(pm, options, lanes, tiles);
   buildBufferStage(pm);
   if (options.profile)
     pm.addNestedPass<func::FuncOp>(createLnnProfileRegionsPass());

@@ -38,6 +38,8 @@ struct CpuTarget {
   unsigned lanes() const;
   /// True where it has AVX-512 F, VL and DQ.
   bool hasAvx512() const;
+  /// True where it has matrix tiles of bf16.
+  bool hasTiles() const;
   /// True where it has instructions between f16 and f32.
   bool convertsHalf() const;
   /// The features code for it may need beyond the baseline, comma separated.
