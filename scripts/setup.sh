@@ -77,6 +77,8 @@ find_mlir() {
 packages=(cmake ninja-build g++ ccache libprotobuf-dev protobuf-compiler libonnx-dev libgtest-dev zlib1g-dev
   libzstd-dev libxml2-dev python3-venv python3-dev)
 llvm_packages=(llvm-$llvm-dev libmlir-$llvm-dev mlir-$llvm-tools llvm-$llvm-tools liblld-$llvm-dev)
+# Artifacts for AArch64 are run under emulation.
+if [ "${1:-}" = --test ] && [ "$(uname -m)" = x86_64 ]; then packages+=(qemu-user g++-aarch64-linux-gnu libc6-dev-arm64-cross); fi
 compiler_packages=(clang-$llvm lld-$llvm clang-format-$llvm)
 
 install_packages() {

@@ -123,7 +123,7 @@ std::string Compilation::hash() const {
   hasher.update(bytes);
   for (const std::string *part :
        {&options.target, &options.cpu, &options.features, &options.name,
-        &options.weights, &options.products, &options.math})
+        &options.weights, &options.products, &options.math, &options.triple})
     hasher.update("\n" + *part);
   for (const auto &[input, output] : options.states)
     hasher.update("\n" + input + ":" + output);
@@ -314,7 +314,7 @@ void Compilation::run() {
                         options.reroll, options.raise, options.foldFeedback,
                         options.profile, options.explainCodegen,
                         options.weights, options.products,
-                        options.math == "fast"});
+                        options.math == "fast", options.triple});
   for (const TargetOptions &version : versions)
     if (versions.size() > 1 && version.cpu.empty())
       return fail(ErrorKind::Input,

@@ -12,13 +12,14 @@ namespace {
 class CpuTargetEntry : public Target {
   std::string check(const TargetOptions &options) const override {
     llvm::Expected<CpuTarget> target =
-        CpuTarget::get(options.cpu, options.features);
+        CpuTarget::get(options.triple, options.cpu, options.features);
     return target ? std::string() : llvm::toString(target.takeError());
   }
 
   void buildPipeline(OpPassManager &pm,
                      const TargetOptions &options) const override {
     CpuPipelineOptions pipeline;
+    pipeline.triple = options.triple;
     pipeline.cpu = options.cpu;
     pipeline.features = options.features;
     pipeline.reroll = options.reroll;

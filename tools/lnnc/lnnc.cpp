@@ -90,6 +90,11 @@ struct Options {
       cl::desc("Make states that start from zeros inside of the model inputs "
                "and outputs, so that a session steps it through a sequence"),
       cl::cat(category)};
+  cl::opt<std::string> triple{
+      "mtriple",
+      cl::desc("The system to compile for, as llc's: aarch64-linux-gnu; this "
+               "one by default"),
+      cl::cat(category)};
   cl::opt<std::string> weights{
       "weights",
       cl::desc("How constant matrices are stored: f32, bf16 or int8. Products "
@@ -137,12 +142,16 @@ void hideOthers(cl::OptionCategory &ours) {
 void unregister(Options &options) {
   for (std::reference_wrapper<cl::Option> option :
        std::initializer_list<std::reference_wrapper<cl::Option>>{
-           options.input, options.output, options.target, options.cpu,
-           options.features, options.name, options.states, options.noReroll,
-           options.noRaise, options.noFoldFeedback, options.sizes,
-           options.dynamic, options.streaming, options.explainCodegen,
-           options.profile, options.emit, options.weights, options.products,
-           options.math})
+           options.input,     options.output,
+           options.target,    options.cpu,
+           options.features,  options.name,
+           options.states,    options.noReroll,
+           options.noRaise,   options.noFoldFeedback,
+           options.sizes,     options.dynamic,
+           options.streaming, options.explainCodegen,
+           options.profile,   options.emit,
+           options.weights,   options.products,
+           options.math,      options.triple})
     option.get().removeArgument();
 }
 
@@ -229,6 +238,7 @@ int main(int argc, char **argv) {
   unregister(options);
   lnn::CompileOptions compile;
   compile.target = options.target;
+  compile.triple = options.triple;
   compile.cpu = options.cpu;
   compile.features = options.features;
   compile.name = options.name;

@@ -30,6 +30,7 @@ enum class ErrorKind { None, Compile, Unsupported, Input };
 
 struct CompileOptions {
   std::string target = "cpu";
+  std::string triple; ///< as -mtriple of llc; this system's if empty
   /// As -mcpu of llc; "native" is this machine's. Several, separated by commas:
   /// a version for each, of which the one that runs is chosen at load.
   std::string cpu = "native";

@@ -31,10 +31,11 @@ struct TargetOptions {
   bool raise = true;  ///< formulas that are a cell's equations become the cell
   bool foldFeedback = true; ///< constant feedback goes into recurrent matrices
   bool profile = false;     ///< runs count the time of the model's regions
-  bool explainCodegen = false; ///< a remark for each loop nest
-  std::string weights = "f32"; ///< how matrices are stored: f32, bf16, int8
+  bool explainCodegen = false;  ///< a remark for each loop nest
+  std::string weights = "f32";  ///< how matrices are stored: f32, bf16, int8
   std::string products = "f32"; ///< what they multiply: f32, bf16
-  bool fastMath = false;       ///< elementary functions to within 1e-4
+  bool fastMath = false;        ///< elementary functions to within 1e-4
+  std::string triple;           ///< the system; this one if empty
 };
 
 /// Writes one relocatable object.

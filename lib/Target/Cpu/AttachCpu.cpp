@@ -60,14 +60,27 @@ static llvm::Error checkFeatures(const llvm::MCSubtargetInfo &info,
   return llvm::Error::success();
 }
 
-llvm::Expected<CpuTarget> CpuTarget::get(llvm::StringRef cpu,
+llvm::Expected<CpuTarget> CpuTarget::get(llvm::StringRef system,
+                                         llvm::StringRef cpu,
                                          llvm::StringRef features) {
   initializeTargets();
   CpuTarget target;
-  target.triple = llvm::sys::getDefaultTargetTriple();
-  bool native = cpu.empty() || cpu == "native";
-  target.cpu = native ? llvm::sys::getHostCPUName().str() : cpu.str();
+  std::string host = llvm::sys::getDefaultTargetTriple();
+  bool here =
+      system.empty() || system == "native" ||
+      llvm::Triple(llvm::Triple::normalize(system)) == llvm::Triple(host);
+  target.triple = here ? host : llvm::Triple::normalize(system);
+  bool unnamed = cpu.empty() || cpu == "native", native = unnamed && here;
+  target.cpu = native    ? llvm::sys::getHostCPUName().str()
+               : unnamed ? "generic"
+                         : cpu.str();
   llvm::Triple triple(target.triple);
+  if (!triple.isOSLinux() ||
+      !(triple.isX86() || triple.isAArch64() || triple.isRISCV64()) ||
+      !triple.isArch64Bit())
+    return invalid("the target cpu is 64-bit Linux on x86, AArch64 or RISC-V, "
+                   "not '" +
+                   system + "'");
   std::string error;
   const llvm::Target *llvmTarget =
       llvm::TargetRegistry::lookupTarget(triple, error);
@@ -75,7 +88,7 @@ llvm::Expected<CpuTarget> CpuTarget::get(llvm::StringRef cpu,
     return invalid(error);
   std::unique_ptr<llvm::MCSubtargetInfo> info(
       llvmTarget->createMCSubtargetInfo(triple, "", ""));
-  if (!native && !info->isCPUStringValid(target.cpu))
+  if (!unnamed && !info->isCPUStringValid(target.cpu))
     return invalid("no processor '" + cpu + "' on " + triple.getArchName() +
                    "; llc -mcpu=help lists them");
   if (llvm::Error bad = checkFeatures(*info, features))
@@ -174,7 +187,7 @@ struct AttachCpuPass : impl::LnnAttachCpuPassBase<AttachCpuPass> {
   using LnnAttachCpuPassBase::LnnAttachCpuPassBase;
 
   void runOnOperation() override {
-    llvm::Expected<CpuTarget> target = CpuTarget::get(cpu, features);
+    llvm::Expected<CpuTarget> target = CpuTarget::get(triple, cpu, features);
     if (!target) {
       getOperation().emitError(llvm::toString(target.takeError()));
       return signalPassFailure();

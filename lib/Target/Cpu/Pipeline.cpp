@@ -117,6 +117,7 @@ static void buildLLVMStage(OpPassManager &pm) {
 
 void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   LnnAttachCpuPassOptions attach;
+  attach.triple = options.triple;
   attach.cpu = options.cpu;
   attach.features = options.features;
   pm.addPass(createLnnAttachCpuPass(attach));
@@ -124,7 +125,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   MathFeatures math;
   bool tiles = false;
   llvm::Expected<CpuTarget> target =
-      CpuTarget::get(options.cpu, options.features);
+      CpuTarget::get(options.triple, options.cpu, options.features);
   if (target) {
     lanes = lanes ? lanes : target->lanes();
     tiles = target->hasTiles();

@@ -29,10 +29,11 @@ namespace lnn {
 struct CpuTarget {
   std::string triple, cpu, features;
 
-  /// Resolves "native"; an error names a processor or a feature that doesn't
-  /// exist.
-  static llvm::Expected<CpuTarget> get(llvm::StringRef cpu,
-                                       llvm::StringRef features);
+  /// Resolves "native", this machine's triple and processor; with another
+  /// triple that is its architecture's generic processor. An error names a
+  /// triple, a processor or a feature that doesn't exist.
+  static llvm::Expected<CpuTarget>
+  get(llvm::StringRef triple, llvm::StringRef cpu, llvm::StringRef features);
   llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine() const;
   /// f32 lanes of its widest vectors: 16, 8, 4 or 1.
   unsigned lanes() const;
@@ -49,6 +50,10 @@ struct CpuTarget {
 /// Options of lnn-cpu-pipeline.
 struct CpuPipelineOptions
     : public mlir::PassPipelineOptions<CpuPipelineOptions> {
+  Option<std::string> triple{
+      *this, "triple",
+      llvm::cl::desc("the system, as -mtriple of llc: aarch64-linux-gnu"),
+      llvm::cl::init("native")};
   Option<std::string> cpu{*this, "cpu",
                           llvm::cl::desc("the processor, as -mcpu of llc"),
                           llvm::cl::init("native")};

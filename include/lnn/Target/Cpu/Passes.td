@@ -20,6 +20,7 @@ def LnnAttachCpuPass : Pass<"lnn-attach-cpu", "::mlir::ModuleOp"> {
     Sets `lnn.triple`, `lnn.cpu` and `lnn.features` on the module; `native` is this machine's processor.
   }];
   let options = [
+    Option<"triple", "triple", "std::string", "\"native\"", "the system, as -mtriple of llc">,
     Option<"cpu", "cpu", "std::string", "\"native\"", "the processor, as -mcpu of llc">,
     Option<"features", "features", "std::string", "\"\"", "its features, as -mattr of llc">
   ];
