@@ -5,7 +5,7 @@
 #   scripts/test.sh --sanitize    a build of its own, with address and undefined-behaviour sanitizers, in build-sanitize
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-scripts/setup.sh || exit 1
+scripts/setup.sh --test || exit 1
 source scripts/test_suites.sh
 case ${1:-} in
 '') build=build ;;

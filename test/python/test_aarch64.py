@@ -74,8 +74,8 @@ def test_an_artifact_for_another_system_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "triple,message",
-    [("armv7-linux-gnueabihf", "64-bit Linux"), ("aarch64-apple-macos", "64-bit Linux"),
-     ("toaster", "64-bit Linux"), ("aarch64-linux-gnu --mcpu=x86-64-v3", "no processor")],
+    [("armv7-linux-gnueabihf", "Linux on x86_64 or aarch64"), ("aarch64-apple-macos", "Linux on x86_64 or aarch64"),
+     ("riscv64-linux-gnu", "Linux on x86_64 or aarch64"), ("toaster", "Linux on x86_64 or aarch64"), ("aarch64-linux-gnu --mcpu=x86-64-v3", "no processor")],
 )  # fmt: skip
 def test_systems_that_there_are_not(triple, message, tmp_path):
     done = compile_for(zoo_path("cfc_cell"), tmp_path / "m.so", *f"--mtriple={triple}".split())

@@ -75,11 +75,10 @@ llvm::Expected<CpuTarget> CpuTarget::get(llvm::StringRef system,
                : unnamed ? "generic"
                          : cpu.str();
   llvm::Triple triple(target.triple);
-  if (!triple.isOSLinux() ||
-      !(triple.isX86() || triple.isAArch64() || triple.isRISCV64()) ||
-      !triple.isArch64Bit())
-    return invalid("the target cpu is 64-bit Linux on x86, AArch64 or RISC-V, "
-                   "not '" +
+  bool known = triple.getArch() == llvm::Triple::x86_64 ||
+               triple.getArch() == llvm::Triple::aarch64;
+  if (!known || !triple.isOSLinux())
+    return invalid("the target cpu is Linux on x86_64 or aarch64, not '" +
                    system + "'");
   std::string error;
   const llvm::Target *llvmTarget =
