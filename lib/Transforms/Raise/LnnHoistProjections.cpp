@@ -5,6 +5,7 @@
 // of h starts from it.
 //
 //===----------------------------------------------------------------------===//
+#include "Contraction.h"
 #include "lnn/Transforms/Raise/Passes.h"
 
 #include "mlir/Dialect/Tensor/Transforms/Transforms.h"
@@ -22,25 +23,6 @@ using namespace mlir;
 using namespace lnn;
 
 namespace {
-
-/// out += lhs * rhs in f32 or f64, one result.
-bool isProduct(linalg::LinalgOp op) {
-  if (!op.hasPureTensorSemantics() || op.getNumDpsInits() != 1 ||
-      op.getNumDpsInputs() != 2 || op.getNumReductionLoops() == 0)
-    return false;
-  Block *body = op.getBlock();
-  auto add =
-      body->getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
-  if (!add || std::distance(body->begin(), body->end()) != 3)
-    return false;
-  Value out = body->getArgument(2);
-  Value term = add.getLhs() == out ? add.getRhs() : add.getLhs();
-  auto mul = term.getDefiningOp<arith::MulFOp>();
-  return mul && (add.getLhs() == out || add.getRhs() == out) &&
-         isa<BlockArgument>(mul.getLhs()) && isa<BlockArgument>(mul.getRhs()) &&
-         mul.getLhs() != mul.getRhs() && mul.getLhs() != out &&
-         mul.getRhs() != out;
-}
 
 /// Hoists out of one scan, which is replaced where it needs more inputs.
 class Hoisting {
@@ -310,7 +292,7 @@ unsigned Hoisting::run() {
     changed = false;
     for (Operation &op : scan.getBody().front()) {
       auto structured = dyn_cast<linalg::LinalgOp>(op);
-      if (!structured || !isProduct(structured))
+      if (!structured || !raise::isSumOfProducts(structured))
         continue;
       if (splitConcatenation(structured) || hoist(structured)) {
         ++count;

@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Cells.h"
+#include "Contraction.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -39,7 +40,7 @@ private:
   SmallVector<AffineExpr> wanted;  ///< of what is read
   Value read;                      ///< up to x's last sample, and biased
 
-  bool isSumOfProducts();
+  bool sumsFromZero();
   bool findLoops();
   bool findSequence();
   bool findRead();
@@ -49,24 +50,8 @@ private:
 } // namespace
 
 /// out += a * b, and out begins as zeros.
-bool CausalConv::isSumOfProducts() {
-  if (op->getNumResults() != 1 || op.getNumDpsInputs() != 2 ||
-      !op.hasPureTensorSemantics() || !formulaType(result.getType()))
-    return false;
-  Block *body = op.getBlock();
-  auto add =
-      body->getTerminator()->getOperand(0).getDefiningOp<arith::AddFOp>();
-  if (!add || std::distance(body->begin(), body->end()) != 3)
-    return false;
-  Value out = body->getArgument(2);
-  Value term = add.getLhs() == out ? add.getRhs() : add.getLhs();
-  auto mul = term.getDefiningOp<arith::MulFOp>();
-  auto isOperand = [&](Value v) {
-    return v == body->getArgument(0) || v == body->getArgument(1);
-  };
-  if (!mul || (add.getLhs() != out && add.getRhs() != out) ||
-      !isOperand(mul.getLhs()) || !isOperand(mul.getRhs()) ||
-      mul.getLhs() == mul.getRhs())
+bool CausalConv::sumsFromZero() {
+  if (!isSumOfProducts(op) || !formulaType(result.getType()))
     return false;
   auto fill = op.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
   return fill && matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
@@ -334,7 +319,7 @@ bool CausalConv::build() {
 
 bool CausalConv::raise() {
   notation.setBudget(64);
-  if (!isSumOfProducts() || !findLoops() || !findSequence() || !findRead())
+  if (!sumsFromZero() || !findLoops() || !findSequence() || !findRead())
     return false;
   if (!liesByTime())
     return report.lacks({result, ScanOp()}, "lnn.causal_conv",
