@@ -37,6 +37,10 @@ compile(const py::object &source, const std::string &target,
         const std::vector<std::pair<std::string, std::string>> &states,
         const std::string &emit, bool reroll, bool raise, bool foldFeedback,
         const std::vector<std::pair<std::string, int64_t>> &sizes,
+        const std::vector<
+            std::tuple<std::string, std::vector<int64_t>,
+                       std::variant<std::vector<int64_t>, std::vector<double>>>>
+            &frozen,
         const std::vector<std::string> &dynamic, bool streaming, bool profile,
         const std::string &weights, const std::string &products,
         const std::string &math) {
@@ -52,6 +56,8 @@ compile(const py::object &source, const std::string &target,
   options.raise = raise;
   options.foldFeedback = foldFeedback;
   options.sizes = sizes;
+  for (const auto &[input, shape, values] : frozen)
+    options.frozen.push_back({input, shape, values});
   options.dynamic = dynamic;
   options.streaming = streaming;
   options.profile = profile;
@@ -89,9 +95,9 @@ PYBIND11_MODULE(_compiler, m) {
         py::arg("target"), py::arg("cpu"), py::arg("features"), py::arg("name"),
         py::arg("base_dir"), py::arg("states"), py::arg("emit"),
         py::arg("reroll"), py::arg("raise_cells"), py::arg("fold_feedback"),
-        py::arg("sizes"), py::arg("dynamic"), py::arg("streaming"),
-        py::arg("profile"), py::arg("weights"), py::arg("products"),
-        py::arg("math"));
+        py::arg("sizes"), py::arg("frozen"), py::arg("dynamic"),
+        py::arg("streaming"), py::arg("profile"), py::arg("weights"),
+        py::arg("products"), py::arg("math"));
   m.def("targets", [] {
     py::list names;
     for (llvm::StringRef name : lnn::targetNames())

@@ -132,6 +132,17 @@ std::string Compilation::hash() const {
   hasher.update(options.foldFeedback ? "\nfold-feedback" : "\n");
   for (const auto &[name, size] : options.sizes)
     hasher.update("\n" + name + "=" + std::to_string(size));
+  for (const onnx::FrozenInput &input : options.frozen) {
+    hasher.update("\n" + input.name);
+    auto update = [&](const auto &values) {
+      hasher.update("\n" + std::to_string(values.size()) + "\n");
+      hasher.update(ArrayRef(reinterpret_cast<const uint8_t *>(values.data()),
+                             values.size() * sizeof(values[0])));
+    };
+    update(input.shape);
+    hasher.update(std::to_string(input.values.index()));
+    std::visit(update, input.values);
+  }
   for (const std::string &size : options.dynamic)
     hasher.update("\n" + size);
   hasher.update(options.streaming ? "\nstreaming" : "\n");
@@ -196,6 +207,7 @@ OwningOpRef<ModuleOp> Compilation::read(MLIRContext &context) {
     import.name = options.name;
     import.states = options.states;
     import.sizes = options.sizes;
+    import.frozen = options.frozen;
     bool unsupported = false;
     OwningOpRef<ModuleOp> module =
         onnx::importModel(bytes, &context, import, &unsupported);
@@ -209,6 +221,10 @@ OwningOpRef<ModuleOp> Compilation::read(MLIRContext &context) {
   if (!options.sizes.empty())
     return fail(ErrorKind::Input, "sizes are given to ONNX models; write them "
                                   "into the text of this one"),
+           nullptr;
+  if (!options.frozen.empty())
+    return fail(ErrorKind::Input, "inputs of ONNX models can be frozen; write "
+                                  "constants into the text of this one"),
            nullptr;
   if (nesting(bytes) > 1000)
     return fail(ErrorKind::Compile, "the text is nested too deeply to be read"),

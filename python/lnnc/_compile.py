@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, Union
 
+import numpy as np
+
 from ._errors import CompileError, CompileWarning, InputError, UnsupportedError
 from ._model import Model, _integer
 
@@ -29,6 +31,7 @@ def compile(
     products: str = "f32",
     math: str = "accurate",
     sizes: Mapping[str, int] | None = None,
+    freeze: Mapping[str, Any] | None = None,
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
     streaming: bool = False,
     profile: bool = False,
@@ -65,6 +68,9 @@ def compile(
             to within 1e-4.
         sizes: values for dynamic sizes of the inputs, by name: `{"batch": 1}`. Code for known sizes
             is faster, and models that decide by a size what to compute may need it.
+        freeze: values that inputs always have, by name: `{"sr": 16000}`. They are inputs no longer,
+            what depends on them alone is computed now, and an If on them is the branch that is
+            taken. One number is for all elements; an array has the input's shape.
         dynamic: sizes that the export fixed and that are to vary, by input and axis:
             `{"x": {1: "time"}}`. Axes named alike have one size. Where a node of the model fixes
             such a size, the error names it.
@@ -96,6 +102,7 @@ def compile(
         products=str(products),
         math=str(math),
         sizes=_sizes(sizes),
+        frozen=_frozen(freeze),
         dynamic=_dynamic(dynamic),
         streaming=bool(streaming),
         profile=bool(profile),
@@ -177,6 +184,25 @@ def _sizes(sizes: Mapping[str, int] | None) -> list[tuple[str, int]]:
     if not isinstance(sizes, (Mapping, type(None))):
         raise InputError(f'sizes maps names to integers, as {{"batch": 1}}; found {sizes!r}')
     return [(str(name), _integer(size, f"size {name!r}")) for name, size in (sizes or {}).items()]
+
+
+def _frozen(freeze: Mapping[str, Any] | None) -> list[tuple[str, list[int], list[Any]]]:
+    """Names, shapes and elements: integers or floats."""
+    if not isinstance(freeze, (Mapping, type(None))):
+        raise InputError(f'freeze maps inputs to values, as {{"sr": 16000}}; found {freeze!r}')
+    inputs = []
+    for name, value in (freeze or {}).items():
+        try:
+            array = np.asarray(value)
+            if array.dtype.kind not in "biuf":
+                array = array.astype("f8", casting="safe")
+            wide = array.astype("f8" if array.dtype.kind == "f" else "i8")
+        except (TypeError, ValueError) as error:
+            raise InputError(f"the value of input {name!r} is no array: {error}") from None
+        if array.dtype.kind == "u" and (wide < 0).any():
+            raise InputError(f"the value of input {name!r} is larger than {2**63 - 1}")
+        inputs.append((str(name), list(array.shape), wide.ravel().tolist()))
+    return inputs
 
 
 def _dynamic(dynamic: Mapping[str, Mapping[int, str]] | None) -> list[str]:

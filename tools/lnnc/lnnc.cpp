@@ -80,6 +80,12 @@ struct Options {
       cl::desc("A value for a dynamic size of the inputs (batch=1): code for "
                "known sizes is faster"),
       cl::value_desc("name=N"), cl::CommaSeparated, cl::cat(category)};
+  cl::list<std::string> frozen{
+      "freeze",
+      cl::desc("A value that an input always has, so that it is none any more "
+               "(sr=16000, or scale=[0.5, 2]): what depends on it alone is "
+               "computed now"),
+      cl::value_desc("input=value"), cl::cat(category)};
   cl::list<std::string> dynamic{
       "dynamic",
       cl::desc("A size that the export fixed and that is to vary: dimension "
@@ -142,16 +148,17 @@ void hideOthers(cl::OptionCategory &ours) {
 void unregister(Options &options) {
   for (std::reference_wrapper<cl::Option> option :
        std::initializer_list<std::reference_wrapper<cl::Option>>{
-           options.input,     options.output,
-           options.target,    options.cpu,
-           options.features,  options.name,
-           options.states,    options.noReroll,
-           options.noRaise,   options.noFoldFeedback,
-           options.sizes,     options.dynamic,
-           options.streaming, options.explainCodegen,
-           options.profile,   options.emit,
-           options.weights,   options.products,
-           options.math,      options.triple})
+           options.input,          options.output,
+           options.target,         options.cpu,
+           options.features,       options.name,
+           options.states,         options.noReroll,
+           options.noRaise,        options.noFoldFeedback,
+           options.sizes,          options.frozen,
+           options.dynamic,        options.streaming,
+           options.explainCodegen, options.profile,
+           options.emit,           options.weights,
+           options.products,       options.math,
+           options.triple})
     option.get().removeArgument();
 }
 
@@ -176,6 +183,18 @@ bool readSizes(const Options &options, lnn::CompileOptions &compile) {
       return false;
     }
     compile.sizes.emplace_back(name.str(), size);
+  }
+  return true;
+}
+
+bool readFrozen(const Options &options, lnn::CompileOptions &compile) {
+  for (const std::string &text : options.frozen) {
+    Expected<lnn::onnx::FrozenInput> input = lnn::onnx::parseFrozenInput(text);
+    if (!input) {
+      errs() << "lnnc: --freeze " << toString(input.takeError()) << "\n";
+      return false;
+    }
+    compile.frozen.push_back(*input);
   }
   return true;
 }
@@ -253,7 +272,8 @@ int main(int argc, char **argv) {
   compile.weights = options.weights;
   compile.products = options.products;
   compile.math = options.math;
-  if (!readStates(options, compile) || !readSizes(options, compile))
+  if (!readStates(options, compile) || !readSizes(options, compile) ||
+      !readFrozen(options, compile))
     return Usage;
   lnn::CompileResult result = lnn::compileFile(options.input, compile);
   errs() << result.diagnostics;

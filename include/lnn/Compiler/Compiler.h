@@ -7,6 +7,8 @@
 #ifndef LNN_COMPILER_COMPILER_H
 #define LNN_COMPILER_COMPILER_H
 
+#include "lnn/Frontend/Onnx/Frozen.h"
+
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringRef.h"
@@ -48,6 +50,8 @@ struct CompileOptions {
                             ///< matrices
   std::vector<std::pair<std::string, int64_t>>
       sizes; ///< dynamic sizes of an ONNX model's inputs that get a value
+  std::vector<onnx::FrozenInput>
+      frozen; ///< inputs of an ONNX model that are constants of this value
   std::vector<std::string> dynamic; ///< sizes that the export fixed and that
                                     ///< are to vary: input:axis=name
   bool streaming = false; ///< states that start from zeros inside of the model

@@ -16,6 +16,7 @@
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringSet.h"
+#include <cmath>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/unknown_field_set.h>
 #include <list>
@@ -161,7 +162,8 @@ public:
 private:
   MLIRContext *context;
   const ImportOptions &options;
-  llvm::StringSet<> symbols; ///< dynamic sizes of the inputs
+  llvm::StringSet<> symbols;            ///< dynamic sizes of the inputs
+  llvm::StringMap<int64_t> frozenSizes; ///< those that frozen values have
   OpBuilder b;
   TensorReader reader;
   pb::ModelProto model;
@@ -221,6 +223,10 @@ private:
   LogicalResult importSubgraph(pb::GraphProto &graph, Region &region,
                                const Opsets &opsets, Location loc);
 
+  const FrozenInput *frozenOf(StringRef input);
+  LogicalResult readFrozen(const pb::GraphProto &graph);
+  FailureOr<Value> frozenValue(const FrozenInput &frozen, RankedTensorType type,
+                               ArrayRef<Attribute> dims);
   std::optional<int64_t> sizeOf(StringRef symbol);
   LogicalResult checkSizes();
   FailureOr<RankedTensorType> inputType(const pb::ValueInfoProto &info,
@@ -562,6 +568,9 @@ LogicalResult Importer::initializers(pb::GraphProto &graph) {
   auto add = [&](auto &map, const std::string &name, auto *tensor) {
     if (name.empty())
       return; // nobody can read it
+    if (scopes.size() == 1 && frozenOf(clean(name)) &&
+        scope.values.contains(name))
+      return; // the default of an input that has another value
     if (scope.values.contains(name) || scope.tensors.contains(name) ||
         !map.try_emplace(name, tensor).second)
       ok = succeeded(error("the value '" + clean(name) +
@@ -852,7 +861,145 @@ std::optional<int64_t> Importer::sizeOf(StringRef symbol) {
   for (const auto &[name, size] : options.sizes)
     if (name == symbol)
       return size;
+  if (auto it = frozenSizes.find(symbol); it != frozenSizes.end())
+    return it->second;
   return std::nullopt;
+}
+
+static std::string symbolOf(const pb::TensorShapeProto::Dimension &dim,
+                            StringRef input, int place) {
+  std::string symbol = clean(dim.dim_param());
+  return symbol.empty() ? (input + "_dim_" + Twine(place)).str() : symbol;
+}
+
+/// Older exporters write -1 for a size that is not fixed.
+static bool isFixed(const pb::TensorShapeProto::Dimension &dim) {
+  return dim.has_dim_value() && dim.dim_value() != -1;
+}
+
+const FrozenInput *Importer::frozenOf(StringRef input) {
+  for (const FrozenInput &frozen : options.frozen)
+    if (frozen.name == input)
+      return &frozen;
+  return nullptr;
+}
+
+/// Fails where a value is given for what is no input, or twice. The dynamic
+/// sizes that values have are all inputs' then.
+LogicalResult Importer::readFrozen(const pb::GraphProto &graph) {
+  std::string known;
+  llvm::StringSet<> inputs, seen;
+  for (const auto &input : graph.input()) {
+    std::string name = clean(input.name());
+    inputs.insert(name);
+    known += (known.empty() ? "" : ", ") + name;
+    const FrozenInput *frozen = frozenOf(name);
+    const auto &shape = input.type().tensor_type().shape();
+    if (!frozen || shape.dim_size() != int64_t(frozen->shape.size()))
+      continue;
+    for (auto [k, size] : llvm::enumerate(frozen->shape))
+      if (!isFixed(shape.dim(k)))
+        frozenSizes.try_emplace(symbolOf(shape.dim(k), name, k), size);
+  }
+  for (const FrozenInput &frozen : options.frozen) {
+    if (!inputs.contains(frozen.name))
+      return error("no input is called '" + clean(frozen.name) + "'; there " +
+                   (known.empty() ? "are none" : "is: " + known));
+    if (!seen.insert(frozen.name).second)
+      return error("input '" + clean(frozen.name) + "' is given two values");
+  }
+  return success();
+}
+
+/// The value as an element of that type; a message where it is none.
+static std::string convert(std::variant<int64_t, double> value, Type type,
+                           SmallVectorImpl<APInt> &integers,
+                           SmallVectorImpl<APFloat> &reals) {
+  std::string text = std::visit(
+      [](auto v) {
+        std::string s;
+        llvm::raw_string_ostream(s) << v;
+        return s;
+      },
+      value);
+  if (auto real = dyn_cast<FloatType>(type)) {
+    double wide = std::visit([](auto v) { return double(v); }, value);
+    APFloat narrow(wide);
+    bool lost;
+    narrow.convert(real.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                   &lost);
+    reals.push_back(narrow);
+    return narrow.isInfinity() && !std::isinf(wide) ? text : "";
+  }
+  auto integer = cast<IntegerType>(type);
+  unsigned width = integer.getWidth();
+  if (double *real = std::get_if<double>(&value)) {
+    constexpr double limit = 0x1p63;
+    if (!(*real >= -limit && *real < limit) || *real != std::trunc(*real))
+      return text;
+    value = int64_t(*real);
+  }
+  int64_t whole = std::get<int64_t>(value);
+  bool fits = integer.isUnsigned() || width == 1
+                  ? whole >= 0 && (width == 64 || llvm::isUIntN(width, whole))
+                  : llvm::isIntN(width, whole);
+  if (!fits)
+    return text;
+  integers.push_back(
+      APInt(width, uint64_t(whole), /*isSigned=*/true, /*implicitTrunc=*/true));
+  return "";
+}
+
+/// The constant that an input with these dimensions is.
+FailureOr<Value> Importer::frozenValue(const FrozenInput &frozen,
+                                       RankedTensorType type,
+                                       ArrayRef<Attribute> dims) {
+  std::string name = clean(frozen.name), shape;
+  for (auto [k, dim] : llvm::enumerate(dims)) {
+    auto symbol = dyn_cast<StringAttr>(dim);
+    shape += (k ? ", " : "") +
+             (symbol ? symbol.getValue().str()
+                     : std::to_string(cast<IntegerAttr>(dim).getInt()));
+  }
+  bool isWhole = !frozen.shape.empty();
+  if (isWhole && ArrayRef(frozen.shape) != type.getShape())
+    return error(
+        "input '" + name + "' is [" + shape + "], the value given for it is [" +
+        llvm::join(
+            llvm::map_range(frozen.shape,
+                            [](int64_t size) { return std::to_string(size); }),
+            ", ") +
+        "]");
+  if (!type.hasStaticShape())
+    return error(
+        "input '" + name + "' is [" + shape +
+        "]: one value for all elements needs values of its sizes, too");
+  SmallVector<APInt> integers;
+  SmallVector<APFloat> reals;
+  std::string wrong;
+  size_t count = std::visit(
+      [&](const auto &values) {
+        for (auto value : values)
+          if (wrong.empty())
+            wrong = convert(value, type.getElementType(), integers, reals);
+        return values.size();
+      },
+      frozen.values);
+  if (!wrong.empty())
+    return error("input '" + name + "' has elements of type " +
+                 numpyName(type.getElementType()) + "; " + wrong + " is none");
+  if (int64_t(count) != (isWhole ? type.getNumElements() : 1))
+    return error("input '" + name + "' is given " + Twine(count) +
+                 " values, the shape is [" + shape + "]");
+  DenseElementsAttr value = isa<FloatType>(type.getElementType())
+                                ? DenseElementsAttr::get(type, reals)
+                                : DenseElementsAttr::get(type, integers);
+  OpBuilder::InsertionGuard guard(b);
+  Scope &scope = scopes.back();
+  b.setInsertionPointAfter(scope.lastConstant);
+  auto constant = arith::ConstantOp::create(b, named(name), value);
+  scope.lastConstant = constant;
+  return constant.getResult();
 }
 
 /// Fails where a size is given that no input has, or that can't be.
@@ -894,8 +1041,7 @@ Importer::inputType(const pb::ValueInfoProto &info,
   SmallVector<int64_t> shape;
   for (int k = 0; k < tensor.shape().dim_size(); ++k) {
     const auto &dim = tensor.shape().dim(k);
-    // Older exporters write -1 for a size that is not fixed.
-    if (dim.has_dim_value() && dim.dim_value() != -1) {
+    if (isFixed(dim)) {
       if (dim.dim_value() < 0 || dim.dim_value() > kMaxDim)
         return error("input '" + name + "' has the size " +
                      Twine(dim.dim_value()) + " in dimension " + Twine(k));
@@ -903,9 +1049,7 @@ Importer::inputType(const pb::ValueInfoProto &info,
       dims.push_back(b.getI64IntegerAttr(dim.dim_value()));
       continue;
     }
-    std::string symbol = clean(dim.dim_param());
-    if (symbol.empty())
-      symbol = name + "_dim_" + std::to_string(k);
+    std::string symbol = symbolOf(dim, name, k);
     if (std::optional<int64_t> size = sizeOf(symbol)) {
       shape.push_back(*size);
       dims.push_back(b.getI64IntegerAttr(*size));
@@ -932,9 +1076,10 @@ void Importer::addInputs(const pb::GraphProto &graph, func::FuncOp function) {
   for (const auto &init : graph.sparse_initializer())
     initialized.insert(init.values().name());
   for (auto [position, input] : llvm::enumerate(graph.input())) {
-    if (initialized.contains(input.name()))
-      continue; // a default that nobody is asked for: a constant
     std::string name = clean(input.name());
+    const FrozenInput *frozen = frozenOf(name);
+    if (initialized.contains(input.name()) && !frozen)
+      continue; // a default that nobody is asked for: a constant
     SmallVector<Attribute> dims;
     FailureOr<RankedTensorType> type = failure();
     if (name.empty())
@@ -945,6 +1090,11 @@ void Importer::addInputs(const pb::GraphProto &graph, func::FuncOp function) {
       type = inputType(input, dims);
     if (failed(type)) {
       scopes.back().values.try_emplace(input.name(), broken);
+      continue;
+    }
+    if (frozen) {
+      FailureOr<Value> value = frozenValue(*frozen, *type, dims);
+      (void)define(input.name(), succeeded(value) ? *value : broken, modelLoc);
       continue;
     }
     bool isTime = isTimeName(name) && isa<FloatType>(type->getElementType());
@@ -1011,6 +1161,8 @@ LogicalResult Importer::importMain(pb::GraphProto &graph, ModuleOp module) {
                .getResult(0);
   scopes.emplace_back(block);
   scopes.back().lastConstant = broken.getDefiningOp();
+  if (failed(readFrozen(graph)))
+    return failure();
   addInputs(graph, function);
   if (failed(checkSizes()) || failed(initializers(graph)) ||
       failed(importNodes(*graph.mutable_node(), opsets, modelLoc)))

@@ -34,6 +34,14 @@ static llvm::cl::list<std::string> &sizeFlag() {
   return flag;
 }
 
+static llvm::cl::list<std::string> &freezeFlag() {
+  static llvm::cl::list<std::string> flag(
+      "freeze", llvm::cl::value_desc("input=value"),
+      llvm::cl::desc("a value that an input always has: a number, or a list of "
+                     "them as [1, 2]"));
+  return flag;
+}
+
 static llvm::cl::list<std::string> &dynamicFlag() {
   static llvm::cl::list<std::string> flag(
       "dynamic", llvm::cl::value_desc("input:axis=name"),
@@ -119,6 +127,14 @@ static FailureOr<ImportOptions> optionsFor(llvm::SourceMgr &sources) {
     }
     options.sizes.push_back({name.str(), size});
   }
+  for (const std::string &text : freezeFlag()) {
+    llvm::Expected<FrozenInput> input = parseFrozenInput(text);
+    if (!input) {
+      llvm::errs() << "error: --freeze " << toString(input.takeError()) << "\n";
+      return failure();
+    }
+    options.frozen.push_back(*input);
+  }
   return options;
 }
 
@@ -141,6 +157,7 @@ static OwningOpRef<Operation *> import(llvm::SourceMgr &sources,
 void lnn::onnx::registerTranslations() {
   (void)stateFlag();
   (void)sizeFlag();
+  (void)freezeFlag();
   (void)dynamicFlag();
   (void)streamingFlag();
   (void)explainFlag();

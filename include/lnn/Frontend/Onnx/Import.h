@@ -3,6 +3,8 @@
 #ifndef LNN_FRONTEND_ONNX_IMPORT_H
 #define LNN_FRONTEND_ONNX_IMPORT_H
 
+#include "lnn/Frontend/Onnx/Frozen.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <string>
@@ -17,6 +19,7 @@ struct ImportOptions {
   std::vector<std::pair<std::string, std::string>> states; ///< input -> output
   /// Dynamic sizes of the inputs, by name, that get a value.
   std::vector<std::pair<std::string, int64_t>> sizes;
+  std::vector<FrozenInput> frozen; ///< inputs that become constants
 };
 
 /// Reads a serialized ModelProto to a module with one function, `main`, of
