@@ -227,11 +227,14 @@ def test_leaky(keep, tmp_path):
 
 
 TABLEAUX = {
+    "euler": ([], [1]),
     "midpoint": ([[1 / 2]], [0, 1]),
     "heun": ([[1]], [1 / 2, 1 / 2]),
     "rk4": ([[1 / 2], [0, 1 / 2], [0, 0, 1]], [1 / 6, 1 / 3, 1 / 3, 1 / 6]),
     "rk4_38": ([[1 / 3], [-1 / 3, 1], [1, -1, 1]], [1 / 8, 3 / 8, 3 / 8, 1 / 8]),
-    None: ([[1 / 2], [0, 1 / 2], [0, 0, 1]], [1 / 5, 3 / 10, 3 / 10, 1 / 5]),
+    # Near misses: weights, and a stage that reads another one.
+    "weights": ([[1 / 2], [0, 1 / 2], [0, 0, 1]], [1 / 5, 3 / 10, 3 / 10, 1 / 5]),
+    "stage": ([[1 / 2], [1 / 2], [0, 0, 1]], [1 / 6, 1 / 3, 1 / 3, 1 / 6]),
 }
 
 
@@ -304,9 +307,59 @@ def test_runge_kutta(name, factored, layers, every_state, tmp_path):
         want = want[-1]
         b.output(states[-1], [2, n])
         op = f"method <{name}, steps = {steps}>"
+    known = name not in ("weights", "stage")
     check(
         b, [want], {"h": hs}, tmp_path,
-        op=op if name else None, absent="lnn.scan" if name else "ode.solve",
+        op=op if known else None, absent="lnn.scan" if known else "ode.solve",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("duration", ["constant", "scalar", "rows"])
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("factored", [False, True])
+@pytest.mark.parametrize("name", TABLEAUX)
+def test_few_steps(name, factored, steps, duration, tmp_path):
+    """One step or two, which are no loop, in the middle of a network: f reads an input, too."""
+    rows, n, i = 2, 5, 3
+    b = Builder(0)
+    v = {"h": uniform(rows, n), "x": uniform(rows, i)}
+    h, x = (b.input(k, value.shape) for k, value in v.items())
+    enc, w, u, dec = (uniform(n, n), uniform(n, n), uniform(i, n), uniform(n, 2))
+    dt8 = 0.125
+    if duration != "constant":
+        v["dt"] = 0.1 + 0.1 * np.abs(uniform(*([] if duration == "scalar" else [rows, 1])))
+        dt, dt8 = b.input("dt", v["dt"].shape), v["dt"].astype("f8")
+    k = [b.const(c) for c in (enc, w, u, dec)]
+    h = b.op("Sigmoid", b.op("MatMul", h, k[0]))
+    drive = b.op("MatMul", x, k[2])
+
+    def field(z):
+        return b.op("Sub", b.op("Tanh", b.op("Add", b.op("MatMul", z, k[1]), drive)), z)
+
+    if duration == "constant":
+        h = runge_kutta(b, h, field, [dt8] * steps, name, factored)[-1]
+    else:
+        for _ in range(steps):
+            a, weights = TABLEAUX[name]
+            stages = []
+            for row in [[], *a, weights]:
+                total = h
+                for c, stage in zip(row, stages):
+                    if c:
+                        part = b.op("Mul", b.op("Mul", dt, b.const(c)), stage)
+                        total = b.op("Add", total, part)
+                if len(stages) < len(weights):
+                    stages.append(field(total))
+            h = total
+    b.output(b.op("MatMul", h, k[3]), [rows, 2])
+    h8 = sigmoid(v["h"].astype("f8") @ enc)
+    x8 = v["x"].astype("f8") @ u
+    want = runge_kutta8(h8, lambda z: np.tanh(z @ w + x8) - z, [dt8] * steps, name)[-1] @ dec
+    known = name not in ("weights", "stage")
+    count = steps if duration == "constant" else 1
+    check(
+        b, [want], v, tmp_path, op=f"method <{name}, steps = {count}>" if known else None,
+        absent="tanh %a" if known else "ode.solve",
     )  # fmt: skip
 
 

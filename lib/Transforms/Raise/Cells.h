@@ -79,8 +79,18 @@ bool raiseCtrnn(const Candidate &candidate, Notation &notation,
 bool raiseRecurrence(ScanOp scan, const Report &report);
 /// A convolution of each channel with taps of its own, zeros in front.
 bool raiseCausalConv(mlir::linalg::GenericOp op, const Report &report);
+/// What is known of a function whose steps are looked for: loops first, then
+/// blocks from their ends on.
+struct StepSearch {
+  unsigned left; ///< how many values may still be tried as what a step adds
+  llvm::SmallPtrSet<mlir::Operation *, 32> dead, ///< replaced by a solve
+      parts; ///< of a step that no method makes
+};
 /// A state of a loop that one step of an explicit method advances.
-bool raiseSolve(ScanOp scan, unsigned index, const Report &report);
+bool raiseSolve(ScanOp scan, unsigned index, const Report &report,
+                StepSearch &search);
+/// A value that is one step of an explicit method behind another one.
+bool raiseSolve(mlir::Value next, const Report &report, StepSearch &search);
 
 /// sum_k weight(k, j) feature(k) + bias(j): one neuron j of a dense layer.
 struct Layer {

@@ -54,6 +54,8 @@ namespace {
 
 /// How many ops are looked into for one formula, and for all of a function.
 constexpr unsigned perCandidate = 4096, perFunction = 1 << 22;
+/// How many values may be tried as what a solver's step adds.
+constexpr unsigned perFunctionSteps = 4096;
 
 /// A loop of a known number of iterations that carries one state and nothing
 /// else.
@@ -130,10 +132,32 @@ struct LnnRaiseCellsPass : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
     for (linalg::GenericOp op : generics)
       if (!op->use_empty() && raiseCausalConv(op, report))
         ++numRaised;
+    StepSearch search{perFunctionSteps, {}, {}};
     for (ScanOp scan : scans)
       for (unsigned i = 0, e = scan.getStates().size(); i < e; ++i)
-        if (!scan->use_empty() && raiseSolve(scan, i, report))
+        if (!scan->use_empty() && raiseSolve(scan, i, report, search))
           ++numRaised;
+    raiseSteps(report, search);
+  }
+
+  /// Steps of solvers that are no loop's. From the end: a step's last value,
+  /// not the partial sums that it is made of.
+  void raiseSteps(const Report &report, StepSearch &search) {
+    SmallVector<Block *> blocks{&getOperation().getBody().front()};
+    getOperation().walk([&](ScanOp scan) {
+      if (!scan->use_empty())
+        blocks.push_back(&scan.getBody().front());
+    });
+    for (Block *block : blocks) {
+      SmallVector<Operation *> ops;
+      for (Operation &op : llvm::reverse(*block))
+        if (op.getNumResults() == 1 &&
+            contains<arith::AddFOp, arith::SubFOp>(&op))
+          ops.push_back(&op);
+      for (Operation *op : ops)
+        if (!op->use_empty() && raiseSolve(op->getResult(0), report, search))
+          ++numRaised;
+    }
   }
 };
 

@@ -2,7 +2,8 @@
 //
 // A scan that does nothing but integrate one state, over durations that are
 // known, is one ode.solve: to the end where they are equal and only the last
-// state is read, at output times where each step's is.
+// state is read, at output times where each step's is. So are equal solves that
+// follow each other.
 //
 //===----------------------------------------------------------------------===//
 #include "Materialize.h"
@@ -171,23 +172,30 @@ void Merge::replaceOutput(OpBuilder &b, unsigned i, Value states) {
   scan.getResult(i).replaceAllUsesWith(states);
 }
 
-/// Only the last state is read: one interval of so many times the steps.
-bool Merge::mergeLast() {
-  int64_t steps = solve.getMethod().getSteps() * count;
-  double dt = durations.front();
-  if (steps > maxSteps || !llvm::all_equal(durations))
-    return false;
-  OpBuilder b(scan);
-  auto narrow = solve.getDt().getType().isF32();
+/// `count` durations of that many steps each as one; none where a step of it
+/// would not have exactly the length that they have.
+static std::optional<double> total(double dt, int64_t steps, int64_t count,
+                                   bool narrow) {
   double whole = dt * double(count);
   whole = narrow ? double(float(whole)) : whole;
-  // What is divided again must be what it was.
-  double again = whole / double(steps),
-         once = dt / solve.getMethod().getSteps();
-  if (narrow ? float(again) != float(once) : again != once)
+  double again = whole / double(steps * count), once = dt / double(steps);
+  if (steps * count > maxSteps ||
+      (narrow ? float(again) != float(once) : again != once))
+    return std::nullopt;
+  return whole;
+}
+
+/// Only the last state is read: one interval of so many times the steps.
+bool Merge::mergeLast() {
+  std::optional<double> whole =
+      total(durations.front(), solve.getMethod().getSteps(), count,
+            solve.getDt().getType().isF32());
+  if (!whole || !llvm::all_equal(durations))
     return false;
+  OpBuilder b(scan);
+  int64_t steps = solve.getMethod().getSteps() * count;
   Value length = arith::ConstantOp::create(
-      b, solve.getLoc(), b.getFloatAttr(solve.getDt().getType(), whole));
+      b, solve.getLoc(), b.getFloatAttr(solve.getDt().getType(), *whole));
   solve->moveBefore(scan);
   solve.getStatesMutable()[0].set(scan.getInits()[0]);
   solve.getDtMutable()[0].set(length);
@@ -235,6 +243,56 @@ bool Merge::run() {
   return true;
 }
 
+/// A solve of one state over a known duration, its field the same at all times.
+static std::optional<double> durationOf(ode::SolveOp solve) {
+  FloatAttr dt;
+  if (solve.getNumStates() != 1 || !solve.getDt() || solve.getStart() ||
+      solve.getReporting() || !solve.getEvents().empty() ||
+      solve.getMethod().isAdaptive() ||
+      !solve.getField().getArgument(0).use_empty() ||
+      !matchPattern(solve.getDt(), m_Constant(&dt)))
+    return std::nullopt;
+  return dt.getValueAsDouble();
+}
+
+/// Equal solves, each all that reads the one before, are one: how many, or 0.
+/// `last` ends them, the others are gone.
+static int64_t mergeChain(ode::SolveOp last,
+                          llvm::SmallPtrSetImpl<Operation *> &gone) {
+  std::optional<double> dt = durationOf(last);
+  if (!dt)
+    return 0;
+  SmallVector<ode::SolveOp> chain{last};
+  while (true) {
+    auto before = chain.back().getStates()[0].getDefiningOp<ode::SolveOp>();
+    if (!before || before->getBlock() != last->getBlock() ||
+        !before->hasOneUse() || durationOf(before) != dt ||
+        before.getMethod() != last.getMethod() ||
+        before.getDt().getType() != last.getDt().getType() ||
+        !OperationEquivalence::isRegionEquivalentTo(
+            &before.getField(), &last.getField(),
+            OperationEquivalence::IgnoreLocations))
+      break;
+    chain.push_back(before);
+  }
+  int64_t count = chain.size(), steps = last.getMethod().getSteps();
+  std::optional<double> whole =
+      total(*dt, steps, count, last.getDt().getType().isF32());
+  if (count == 1 || !whole)
+    return 0;
+  OpBuilder b(last);
+  last.getDtMutable()[0].set(arith::ConstantOp::create(
+      b, last.getLoc(), b.getFloatAttr(last.getDt().getType(), *whole)));
+  last.setMethodAttr(ode::MethodAttr::get(
+      b.getContext(), last.getMethod().getScheme(), steps * count));
+  last.getStatesMutable()[0].set(chain.back().getStates()[0]);
+  for (ode::SolveOp solve : ArrayRef(chain).drop_front()) {
+    gone.insert(solve);
+    solve.erase();
+  }
+  return count;
+}
+
 namespace {
 struct OdeMergeStepsPass : lnn::impl::OdeMergeStepsPassBase<OdeMergeStepsPass> {
   using OdeMergeStepsPassBase::OdeMergeStepsPassBase;
@@ -252,6 +310,21 @@ struct OdeMergeStepsPass : lnn::impl::OdeMergeStepsPassBase<OdeMergeStepsPass> {
       if (remarks)
         emitRemark(loc) << "raised to one ode.solve of " << count
                         << " intervals";
+    }
+    // From the end: what is merged is in front of what ends it.
+    SmallVector<ode::SolveOp> solves;
+    getOperation().walk([&](ode::SolveOp solve) { solves.push_back(solve); });
+    llvm::SmallPtrSet<Operation *, 8> gone;
+    for (ode::SolveOp solve : llvm::reverse(solves)) {
+      if (gone.contains(solve))
+        continue;
+      int64_t count = mergeChain(solve, gone);
+      if (count == 0)
+        continue;
+      ++numMerged;
+      if (remarks)
+        emitRemark(solve.getLoc())
+            << "raised to one ode.solve of " << count << " intervals";
     }
   }
 };

@@ -1,9 +1,10 @@
 //===- RaiseSolve.cpp - explicit Runge-Kutta steps ------------------------===//
 //
-// A state of a loop becomes h' = h + dt sum_i b_i k_i, where each k_i is the
-// same computation f of h + dt sum_j a_ij k_j. The copies of f are found by
-// walking two of them in step, down to where one reads h; the coefficients are
-// then those of sums over h and the stages, and a tableau if one has them.
+// A value becomes h' = h + dt sum_i b_i k_i, where each k_i is the same
+// computation f of h + dt sum_j a_ij k_j: a loop's state, or a value anywhere.
+// The copies of f are found by walking two of them in step, down to where one
+// reads h; the coefficients are then those of sums over h and the stages, and a
+// tableau if one has them.
 //
 //===----------------------------------------------------------------------===//
 #include "Cells.h"
@@ -13,6 +14,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/OperationSupport.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 #include <cmath>
 
@@ -28,21 +30,27 @@ struct Stage {
 
 class Solve {
 public:
-  Solve(ScanOp scan, unsigned index, const Report &report)
-      : scan(scan), index(index), report(report),
+  /// Of a loop's state.
+  Solve(ScanOp scan, unsigned index, StepSearch &search, const Report &report)
+      : scan(scan), index(index), report(report), search(search),
         state(scan.getStates()[index]),
-        yield(cast<YieldOp>(scan.getBody().front().getTerminator())),
-        next(yield.getStates()[index]) {}
+        next(cast<YieldOp>(scan.getBody().front().getTerminator())
+                 .getStates()[index]) {}
+  /// Of a value that becomes another one, by arithmetic on those in `cone`.
+  Solve(Value state, Value next, const llvm::SetVector<Value> &cone,
+        StepSearch &search, const Report &report)
+      : report(report), cone(&cone), search(search), state(state), next(next) {}
   bool raise();
 
 private:
-  ScanOp scan;
-  unsigned index;
+  ScanOp scan; ///< null where there is none
+  unsigned index = 0;
   const Report &report;
+  const llvm::SetVector<Value> *cone = nullptr;
+  StepSearch &search;
   Value state;
-  YieldOp yield;
   Value next;
-  SmallVector<Operation *> dependent; ///< ops of the body that depend on h
+  SmallVector<Operation *> dependent; ///< ops that depend on h, and h' on them
   llvm::DenseSet<Value> depends;
   SmallVector<Stage> stages;
   /// dt's factors, and dt's number.
@@ -51,30 +59,59 @@ private:
   SmallVector<double> b;
   SmallVector<SmallVector<double>> a;
 
-  void collect();
+  bool collect();
   bool isCopy(Value first, Value other, llvm::DenseMap<Value, Value> &pairs,
               Value &input, unsigned &budget) const;
   bool findStages(Value first);
   bool linear(Value of, Notation &notation, SmallVectorImpl<double> &weights);
   bool coefficients(Notation &notation);
   StringRef tableau() const;
+  bool isWhole() const;
+  bool mixesElements() const;
   bool isCounted() const;
   Value fieldAt(OpBuilder &at, Value argument) const;
   bool build(StringRef scheme, Notation &notation);
 };
 
-constexpr unsigned maxStages = 13;
+constexpr unsigned maxStages = 13, maxOps = 2048;
 } // namespace
 
-/// The ops of the body that depend on the state, in order.
-void Solve::collect() {
+/// What an op reads, in its regions too.
+static llvm::SetVector<Value> readsOf(Operation *op) {
+  llvm::SetVector<Value> reads;
+  reads.insert(op->operand_begin(), op->operand_end());
+  getUsedValuesDefinedAbove(op->getRegions(), reads);
+  return reads;
+}
+
+/// The ops between the state and the next one, in order.
+bool Solve::collect() {
+  Operation *last = next.getDefiningOp(), *first = state.getDefiningOp();
+  if (!last || state.getParentBlock() != last->getBlock())
+    return false;
+  SmallVector<Operation *> stack{last}, found;
+  llvm::SmallPtrSet<Operation *, 32> seen{last};
+  while (!stack.empty()) {
+    Operation *op = stack.pop_back_val();
+    found.push_back(op);
+    if (found.size() > maxOps)
+      return false;
+    for (Value operand : readsOf(op))
+      if (Operation *by = operand.getDefiningOp();
+          by && by->getBlock() == last->getBlock() &&
+          (!first || first->isBeforeInBlock(by)) && seen.insert(by).second)
+        stack.push_back(by);
+  }
+  llvm::sort(found,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   depends.insert(state);
-  for (Operation &op : scan.getBody().front().without_terminator())
-    if (llvm::any_of(op.getOperands(),
+  for (Operation *op : found)
+    if (llvm::any_of(readsOf(op),
                      [&](Value v) { return depends.contains(v); })) {
-      dependent.push_back(&op);
-      depends.insert_range(op.getResults());
+      dependent.push_back(op);
+      depends.insert_range(op->getResults());
     }
+  return depends.contains(next) && next != state;
 }
 
 /// `other` is computed from `input` as `first` is from the state.
@@ -104,6 +141,13 @@ bool Solve::isCopy(Value first, Value other,
       !OperationEquivalence::isEquivalentTo(
           x, y, OperationEquivalence::ignoreValueEquivalence, nullptr,
           OperationEquivalence::IgnoreLocations))
+    return false;
+  // What regions read of the surroundings must not be of the state.
+  llvm::SetVector<Value> ours, theirs;
+  getUsedValuesDefinedAbove(x->getRegions(), ours);
+  getUsedValuesDefinedAbove(y->getRegions(), theirs);
+  if (ours.getArrayRef() != theirs.getArrayRef() ||
+      llvm::any_of(ours, [&](Value v) { return depends.contains(v); }))
     return false;
   for (auto [p, q] : llvm::zip_equal(x->getOperands(), y->getOperands()))
     if (!isCopy(p, q, pairs, input, budget))
@@ -218,14 +262,15 @@ StringRef Solve::tableau() const {
 /// Nothing but the state flows through the loop.
 bool Solve::isCounted() const {
   ScanOp loop = scan;
-  return loop.getInputs().empty() && loop.getNumOutputs() == 0 &&
+  return loop && loop.getInputs().empty() && loop.getNumOutputs() == 0 &&
          loop.getInits().size() == 1 && loop.getStep().use_empty() &&
          getConstantIntValue(loop.getLength()).value_or(0) > 0;
 }
 
-/// The field at another state: clones of what is in the body.
+/// The field at another state: clones of what depends on it; of all that is in
+/// the body where that stays behind.
 Value Solve::fieldAt(OpBuilder &at, Value argument) const {
-  llvm::SetVector<Operation *> needed;
+  bool whole = isCounted();
   SmallVector<Value> stack{stages[0].output};
   Block *body = stages[0].output.getDefiningOp()->getBlock();
   llvm::DenseSet<Operation *> all;
@@ -233,20 +278,21 @@ Value Solve::fieldAt(OpBuilder &at, Value argument) const {
     Value value = stack.pop_back_val();
     Operation *op = value.getDefiningOp();
     if (value == state || !op || op->getBlock() != body ||
-        !all.insert(op).second)
+        (!whole && !depends.contains(value)) || !all.insert(op).second)
       continue;
-    llvm::append_range(stack, op->getOperands());
-    op->walk([&](Operation *inner) {
-      for (Value operand : inner->getOperands())
-        if (operand.getParentBlock() == body)
-          stack.push_back(operand);
-    });
+    llvm::append_range(stack, readsOf(op));
   }
   IRMapping mapping;
   mapping.map(state, argument);
-  for (Operation &op : *body)
-    if (all.contains(&op))
-      at.clone(op, mapping);
+  if (whole) {
+    for (Operation &op : *body)
+      if (all.contains(&op))
+        at.clone(op, mapping);
+  } else {
+    for (Operation *op : dependent)
+      if (all.contains(op))
+        at.clone(*op, mapping);
+  }
   return mapping.lookup(stages[0].output);
 }
 
@@ -283,6 +329,8 @@ bool Solve::build(StringRef scheme, Notation &notation) {
         ode::YieldOp::create(at, loc, derivative);
       });
   candidate.replaced().replaceAllUsesWith(solve.getResult(0));
+  if (cone)
+    search.dead.insert(dependent.begin(), dependent.end());
   report.made(solve, "ode.solve by " + scheme +
                          ", steps = " + Twine(candidate.steps()));
   return true;
@@ -290,18 +338,22 @@ bool Solve::build(StringRef scheme, Notation &notation) {
 
 bool Solve::raise() {
   auto type = dyn_cast<RankedTensorType>(state.getType());
-  if (!type || !formulaType(type) || type.getRank() == 0)
-    return false;
-  collect();
-  if (!depends.contains(next) || next == state || dependent.size() > 2048)
+  if (!type || !formulaType(type) || type.getRank() == 0 || !collect() ||
+      (cone && !isWhole()))
     return false;
   unsigned tries = 0;
   for (Operation *op : dependent) {
     for (OpResult first : op->getResults()) {
       if (first.getType() != type || first == next || !isPure(op))
         continue;
-      if (++tries > 64 || !findStages(first))
+      if (++tries > 64 || (cone && search.left == 0) || !findStages(first))
         return false;
+      if (cone && llvm::none_of(stages, [&](const Stage &stage) {
+            return cone->contains(stage.output);
+          }))
+        continue;
+      if (cone)
+        --search.left;
       Notation notation(op->getContext());
       notation.setBudget(4096);
       notation.addBarrier(state);
@@ -313,8 +365,12 @@ bool Solve::raise() {
       // A residual connection is no step of a solver.
       if (stages.size() == 1 && length == 1 && (!time || time->isNumber()))
         continue;
+      // x + c f(x) of each element by itself is any function, as GELU has it.
+      if (cone && stages.size() == 1 && !mixesElements())
+        continue;
       if (StringRef scheme = tableau(); !scheme.empty())
         return build(scheme, notation);
+      search.parts.insert(dependent.begin(), dependent.end());
       return report.lacks({next, ScanOp()}, "ode.solve",
                           "no tableau has the coefficients of " +
                               Twine(stages.size()) + " stages");
@@ -323,8 +379,97 @@ bool Solve::raise() {
   return false;
 }
 
-bool raiseSolve(ScanOp scan, unsigned index, const Report &report) {
-  return Solve(scan, index, report).raise();
+/// Nothing else reads what is between the state and the next one.
+bool Solve::isWhole() const {
+  llvm::SmallPtrSet<Operation *, 32> between(dependent.begin(),
+                                             dependent.end());
+  Operation *last = next.getDefiningOp();
+  Block *block = last->getBlock();
+  return llvm::all_of(dependent, [&](Operation *op) {
+    return op == last || llvm::all_of(op->getUsers(), [&](Operation *user) {
+             Operation *at = block->findAncestorOpInBlock(*user);
+             return between.contains(at) || search.dead.contains(at);
+           });
+  });
+}
+
+/// An element of the next state depends on several of the state.
+bool Solve::mixesElements() const {
+  return llvm::any_of(dependent, [](Operation *op) {
+    auto structured = dyn_cast<linalg::LinalgOp>(op);
+    return structured ? structured.getNumReductionLoops() > 0
+                      : !OpTrait::hasElementwiseMappableTraits(op);
+  });
+}
+
+bool raiseSolve(ScanOp scan, unsigned index, const Report &report,
+                StepSearch &search) {
+  return Solve(scan, index, search, report).raise();
+}
+
+/// Sums, differences and products of elements, and quotients.
+static bool isArithmetic(Operation *op) {
+  auto is = [](Operation *of) {
+    return isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp,
+               arith::NegFOp>(of);
+  };
+  auto structured = dyn_cast<linalg::LinalgOp>(op);
+  if (!structured)
+    return is(op);
+  return structured.getNumReductionLoops() == 0 && op->getNumResults() == 1 &&
+         llvm::all_of(structured.getBlock()->without_terminator(),
+                      [&](Operation &inner) { return is(&inner); });
+}
+
+/// The values that `next` is computed of by arithmetic alone, itself left out,
+/// those of arithmetic among them; they have its type.
+static llvm::SetVector<Value> coneOf(Value next) {
+  constexpr unsigned enough = 64;
+  llvm::SetVector<Value> cone;
+  SmallVector<Value> stack{next};
+  while (!stack.empty() && cone.size() < enough) {
+    Operation *op = stack.pop_back_val().getDefiningOp();
+    if (!op || op->getBlock() != next.getParentBlock() || !isArithmetic(op))
+      continue;
+    auto structured = dyn_cast<linalg::LinalgOp>(op);
+    for (Value operand : structured
+                             ? SmallVector<Value>(structured.getDpsInputs())
+                             : SmallVector<Value>(op->getOperands()))
+      if (operand.getType() == next.getType() && cone.insert(operand))
+        stack.push_back(operand);
+  }
+  return cone;
+}
+
+bool raiseSolve(Value next, const Report &report, StepSearch &search) {
+  Operation *op = next.getDefiningOp();
+  if (search.dead.contains(op) || search.parts.contains(op) ||
+      !isArithmetic(op))
+    return false;
+  llvm::SetVector<Value> cone = coneOf(next);
+  // What a step starts from is read by its field, too. The nearest first: of
+  // several steps, that is the last.
+  SmallVector<Value> states;
+  for (Value value : cone)
+    if (value.getParentBlock() == op->getBlock() && !value.hasOneUse())
+      states.push_back(value);
+  llvm::sort(states, [](Value a, Value b) {
+    Operation *x = a.getDefiningOp(), *y = b.getDefiningOp();
+    if (x && y && x != y)
+      return y->isBeforeInBlock(x);
+    auto place = [](Value v) {
+      auto argument = dyn_cast<BlockArgument>(v);
+      return argument ? -1 - int64_t(argument.getArgNumber())
+                      : int64_t(cast<OpResult>(v).getResultNumber());
+    };
+    return place(a) > place(b);
+  });
+  constexpr unsigned tries = 16;
+  for (Value state : ArrayRef(states).take_front(tries)) {
+    if (Solve(state, next, cone, search, report).raise())
+      return true;
+  }
+  return false;
 }
 
 } // namespace lnn::raise

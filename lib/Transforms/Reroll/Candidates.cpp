@@ -72,10 +72,17 @@ SmallVector<int> Reroller::periods() const {
 }
 
 /// True where a run is too short for a loop in time and each iteration's values
-/// are read by nodes of their own, as the stages of a solver's step are: a loop
-/// would stack what is taken apart again, and hide the step.
+/// are read by nodes of their own, or two by one that adds them up, as the
+/// stages of a solver's step are: a loop would stack what is taken apart again,
+/// and hide the step.
 bool Reroller::isScattered(const Run &run) const {
   constexpr int maxStages = 4;
+  const StringRef arithmetic[] = {"Add", "Sub", "Mul", "Div"};
+  auto isArithmetic = [&](int id) {
+    return id >= 0 && llvm::any_of(arithmetic, [&](StringRef name) {
+             return graph.labelOf(id).is(name);
+           });
+  };
   if (run.trip() > maxStages)
     return false;
   for (int place = 0; place < run.places(); ++place) {
@@ -88,7 +95,7 @@ bool Reroller::isScattered(const Run &run) const {
           if (use.user < 0 || !matcher.inRun(use.user))
             now.push_back(use.user);
       if (!before.empty() && !now.empty() && llvm::none_of(now, [&](int id) {
-            return llvm::is_contained(before, id);
+            return !isArithmetic(id) && llvm::is_contained(before, id);
           }))
         return true;
       if (!now.empty())

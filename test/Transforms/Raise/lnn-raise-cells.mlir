@@ -393,3 +393,66 @@ func.func @causal_conv(%x: tensor<2x9x4xf32>, %w: tensor<4x3xf32>) -> tensor<2x4
   } -> tensor<2x4x9xf32>
   return %r : tensor<2x4x9xf32>
 }
+
+// -----
+
+// One step, in no loop, of a value in the middle; what the field reads stays.
+// CHECK-LABEL: @one_step
+// CHECK-DAG: %[[DT:.*]] = arith.constant 1.000000e-01 : f32
+// CHECK-DAG: %[[H:.*]] = math.sqrt %arg0
+// CHECK-DAG: %[[U:.*]] = math.tanh %arg1
+// CHECK: %[[Y:.*]] = ode.solve %[[H]] for %[[DT]] method <heun, steps = 1>
+// CHECK-NEXT: ^bb0(%{{.*}}: f32, %[[S:.*]]: tensor<3xf32>):
+// CHECK-NEXT: %[[M:.*]] = arith.mulf %[[S]], %[[U]]
+// CHECK-NEXT: %[[K:.*]] = math.sin %[[M]]
+// CHECK-NEXT: ode.yield %[[K]]
+// CHECK: %[[R:.*]] = math.log %[[Y]]
+// CHECK-NEXT: return %[[R]]
+func.func @one_step(%x: tensor<3xf32>, %v: tensor<3xf32>) -> tensor<3xf32> {
+  %dt = arith.constant dense<0.1> : tensor<3xf32>
+  %half = arith.constant dense<0.05> : tensor<3xf32>
+  %h = math.sqrt %x : tensor<3xf32>
+  %u = math.tanh %v : tensor<3xf32>
+  %m1 = arith.mulf %h, %u : tensor<3xf32>
+  %k1 = math.sin %m1 : tensor<3xf32>
+  %d1 = arith.mulf %dt, %k1 : tensor<3xf32>
+  %z = arith.addf %h, %d1 : tensor<3xf32>
+  %m2 = arith.mulf %z, %u : tensor<3xf32>
+  %k2 = math.sin %m2 : tensor<3xf32>
+  %k = arith.addf %k1, %k2 : tensor<3xf32>
+  %d = arith.mulf %half, %k : tensor<3xf32>
+  // expected-remark @+1 {{raised to ode.solve by heun, steps = 1}}
+  %next = arith.addf %h, %d : tensor<3xf32>
+  %y = math.log %next : tensor<3xf32>
+  return %y : tensor<3xf32>
+}
+
+// -----
+
+// The second stage starts elsewhere; then a stage is read by something else,
+// too; then x + c f(x) of each element.
+// CHECK-LABEL: @no_step
+// CHECK-NOT: ode.solve
+func.func @no_step(%h: tensor<3xf32>) -> (tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>) {
+  %dt = arith.constant dense<0.1> : tensor<3xf32>
+  %half = arith.constant dense<0.05> : tensor<3xf32>
+  %k1 = math.sin %h : tensor<3xf32>
+  %d1 = arith.mulf %half, %k1 : tensor<3xf32>
+  %z = arith.addf %h, %d1 : tensor<3xf32>
+  %k2 = math.sin %z : tensor<3xf32>
+  %k = arith.addf %k1, %k2 : tensor<3xf32>
+  %d = arith.mulf %half, %k : tensor<3xf32>
+  // expected-remark @+1 {{not raised to ode.solve: no tableau has the coefficients of 2 stages}}
+  %a = arith.addf %h, %d : tensor<3xf32>
+  %l1 = math.cos %h : tensor<3xf32>
+  %e1 = arith.mulf %dt, %l1 : tensor<3xf32>
+  %w = arith.addf %h, %e1 : tensor<3xf32>
+  %l2 = math.cos %w : tensor<3xf32>
+  %l = arith.addf %l1, %l2 : tensor<3xf32>
+  %e = arith.mulf %half, %l : tensor<3xf32>
+  %b = arith.addf %h, %e : tensor<3xf32>
+  %n = math.sqrt %h : tensor<3xf32>
+  %f = arith.mulf %dt, %n : tensor<3xf32>
+  %c = arith.addf %h, %f : tensor<3xf32>
+  return %a, %b, %l1, %c : tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>
+}

@@ -96,3 +96,36 @@ func.func @field_of_the_step(%h0: tensor<2xf32>, %x: tensor<4x2xf32>) -> tensor<
   }
   return %hn : tensor<2xf32>
 }
+
+// Equal solves that follow each other; not those of other fields, or whose
+// states are read.
+// CHECK-LABEL: @chain
+// CHECK: %[[DT:.*]] = arith.constant 2.500000e-01 : f32
+// CHECK: %[[A:.*]] = ode.solve %arg0 for %[[DT]] method <heun, steps = 2>
+// CHECK: %[[B:.*]] = ode.solve %[[A]] for %{{.*}} method <heun, steps = 1>
+// CHECK: %[[C:.*]] = ode.solve %[[B]] for %{{.*}} method <heun, steps = 1>
+// CHECK: return %[[B]], %[[C]]
+func.func @chain(%h0: tensor<3x2xf32>, %x: tensor<3x2xf32>) -> (tensor<3x2xf32>, tensor<3x2xf32>) {
+  %dt = arith.constant 0.125 : f32
+  %h1 = ode.solve %h0 for %dt method <heun, steps = 1> : tensor<3x2xf32>, f32 {
+  ^bb0(%t: f32, %s: tensor<3x2xf32>):
+    %d = arith.mulf %s, %x : tensor<3x2xf32>
+    ode.yield %d : tensor<3x2xf32>
+  }
+  %h2 = ode.solve %h1 for %dt method <heun, steps = 1> : tensor<3x2xf32>, f32 {
+  ^bb0(%t: f32, %s: tensor<3x2xf32>):
+    %d = arith.mulf %s, %x : tensor<3x2xf32>
+    ode.yield %d : tensor<3x2xf32>
+  }
+  %h3 = ode.solve %h2 for %dt method <heun, steps = 1> : tensor<3x2xf32>, f32 {
+  ^bb0(%t: f32, %s: tensor<3x2xf32>):
+    %d = arith.mulf %s, %s : tensor<3x2xf32>
+    ode.yield %d : tensor<3x2xf32>
+  }
+  %h4 = ode.solve %h3 for %dt method <heun, steps = 1> : tensor<3x2xf32>, f32 {
+  ^bb0(%t: f32, %s: tensor<3x2xf32>):
+    %d = arith.mulf %s, %s : tensor<3x2xf32>
+    ode.yield %d : tensor<3x2xf32>
+  }
+  return %h3, %h4 : tensor<3x2xf32>, tensor<3x2xf32>
+}

@@ -18,8 +18,8 @@ def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
     - `lnn.linear_recurrence`: a scan of nothing but `h' = a h + b`, where a and b do not depend on the state, that yields its states or
       `sum_k h[.., k, ..] q[k]`; the latter, in the scan or behind it, where b is an outer product: a matrix state.
     - `lnn.causal_conv`: a depthwise convolution of a sequence with K - 1 zeros in front of it, its channels contiguous, cut to its length.
-    - `ode.solve`: a loop's state that becomes `h + dt sum b_i k_i`, where each `k_i` is one computation of `h + dt sum a_ij k_j`, and a
-      Runge-Kutta tableau has these coefficients.
+    - `ode.solve`: a value h, a loop's state or any other, that becomes `h + dt sum b_i k_i`, where each `k_i` is one computation of `h + dt
+      sum a_ij k_j`, and an explicit Runge-Kutta tableau has these coefficients. `h + f(h)` is a residual connection, and none.
 
     Parameters that are functions of constants are computed. A formula that fits no cell stays as it is. A raised
     cell adds up in the order that its lowering says, so results differ from those without raising by rounding.
@@ -115,11 +115,12 @@ def LnnMergeStepsPass : Pass<"lnn-merge-steps", "::mlir::func::FuncOp"> {
 }
 
 def OdeMergeStepsPass : Pass<"ode-merge-steps", "::mlir::func::FuncOp"> {
-  let summary = "make a scan of solver steps one solve";
+  let summary = "make a scan or a chain of solver steps one solve";
   let description = [{
     A scan that does nothing but integrate its state by one `ode.solve` over a known duration, its field being the same in all steps, is
     one `ode.solve`: over the whole time with as many steps where only the last state is read, `at` the times when the
     steps end where each state is. The times are in f64, and their differences must be the duration exactly, so that each step is what it was.
+    Equal solves that follow each other are one, too, where the whole duration is divided into steps of exactly that length.
 
     ```mlir
     %y, %hn = lnn.scan %i of %c8 carrying (%h = %h0) stacking (dim 0) : ... {
