@@ -255,9 +255,10 @@ def Lnn_LinearRecurrenceOp : Lnn_CellOp<"linear_recurrence",
 
         S_t = a_t * S_{t-1} + k_t v_t^T,   y_t = S_t^T q_t
 
-    The results are every state (with `read`, every y_t) along dimension `dim`, and the last state. Associative in time, so that later
-    passes may run it in parallel; lowered as it stands it is computed in order. `reverse` runs from the last step to the first. Sources:
-    S4, S5, Mamba and Mamba-2, fast weights.
+    The results are every state (with `read`, every y_t of each query) along dimension `dim`, and the last state. A query whose `before` is
+    true reads the state that the step starts from, `y_t = S_{t-1}^T q_t`. Where the drive is no outer product, it is given as it is; so is
+    a query that is another one for each value. Associative in time, so that later passes may run it in parallel; lowered as it stands it is
+    computed in order. `reverse` runs from the last step to the first. Sources: S4, S4D, S5, Mamba and Mamba-2, RWKV, fast weights.
 
     ```mlir
     func.func @diagonal(%a: tensor<?x?x4xf32>, %b: tensor<?x?x4xf32>, %h0: tensor<?x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x4xf32>) {
@@ -275,18 +276,20 @@ def Lnn_LinearRecurrenceOp : Lnn_CellOp<"linear_recurrence",
     ```
 
     Constraints:
-    * (C1) diagonal: `drive` alone; matrix: `keys` and `values`, and no `drive`; `read` only with a matrix.
+    * (C1) either `drive`, or `keys` and `values`; `before`, where it is given, has an entry for each `read`.
     * (C2) all element types are equal; `dim` is a dimension of the drive (keys, values) before its last, or its only one.
     * (C3) diagonal: `drive` without `dim` has the shape of `init`; `decay` has the drive's rank, dimensions 1 where it broadcasts.
-    * (C4) matrix: `init` is [..., K, V]; `keys` [..., K], `values` [..., V] and `read` [..., K] with the time dimension added;
-      `decay` is [..., K] or [..., K, V] with it, dimensions 1 where it broadcasts (but not the time).
+    * (C4) matrix: with `keys` or `read`, `init` is [..., K, V], and the time is in front of K; `keys` is [..., K] and `values` [..., V] with
+      the time dimension added; `read`, and `decay` with `keys`, are [..., K] or [..., K, V] with it, dimensions 1 where they broadcast
+      (but not the time).
   }];
   let arguments = (ins Lnn_Tensor:$decay, Optional<Lnn_Tensor>:$drive, Optional<Lnn_Tensor>:$keys,
-      Optional<Lnn_Tensor>:$values, Optional<Lnn_Tensor>:$read, Lnn_Tensor:$init, I64Attr:$dim, UnitAttr:$reverse);
-  let results = (outs Lnn_Tensor:$states, Lnn_Tensor:$last);
+      Optional<Lnn_Tensor>:$values, Variadic<Lnn_Tensor>:$read, Lnn_Tensor:$init, I64Attr:$dim, UnitAttr:$reverse,
+      OptionalAttr<DenseBoolArrayAttr>:$before);
+  let results = (outs Variadic<Lnn_Tensor>:$states, Lnn_Tensor:$last);
   let assemblyFormat = [{
-    `decay` $decay (`drive` $drive^)? (`keys` $keys^ `values` $values)? (`read` $read^)? `from` $init `dim` $dim
-    (`reverse` $reverse^)? attr-dict `:` functional-type(operands, results)
+    `decay` $decay (`drive` $drive^)? (`keys` $keys^ `values` $values)? (`read` $read^ (`before` $before^)?)? `from` $init
+    `dim` $dim (`reverse` $reverse^)? attr-dict `:` functional-type(operands, results)
   }];
 }
 
@@ -298,7 +301,8 @@ def Lnn_CausalConvOp : Lnn_CellOp<"causal_conv",
 
         y_t = b + sum_j w_j x_{t - (K - 1) + j},  j = 0 .. K - 1
 
-    The second result holds the last K - 1 samples, for the next chunk. Sources: Mamba, LFM2.
+    With a `dilation` D, taps are D samples apart, and D (K - 1) of them are the state. The second result holds the last samples, for the next
+    chunk. Sources: Mamba, LFM2; temporal convolutional networks.
 
     ```mlir
     func.func @conv(%x: tensor<?x?x4xf32>, %s: tensor<?x2x4xf32>, %w: tensor<3x4xf32>, %b: tensor<4xf32>)
@@ -309,14 +313,15 @@ def Lnn_CausalConvOp : Lnn_CellOp<"causal_conv",
     ```
 
     Constraints:
-    * (C1) `input` is [..., T, C], `state` [..., K - 1, C], of the same leading dimensions and element type; C and K are known, K > 0.
+    * (C1) `input` is [..., T, C], `state` [..., D (K - 1), C], of the same leading dimensions and element type; C and K are known, K > 0, D > 0.
     * (C2) `w` is [K, C], `b`, where given, [C].
   }];
-  let arguments = (ins Lnn_Tensor:$input, Lnn_Tensor:$state, Lnn_Tensor:$w, Optional<Lnn_Tensor>:$b);
+  let arguments = (ins Lnn_Tensor:$input, Lnn_Tensor:$state, Lnn_Tensor:$w, Optional<Lnn_Tensor>:$b,
+      DefaultValuedOptionalAttr<I64Attr, "1">:$dilation);
   let results = (outs Lnn_Tensor:$result, Lnn_Tensor:$next);
   let assemblyFormat = [{
-    $input `,` $state `taps` `(` $w (`,` $b^)? `)` attr-dict `:` type($input) `,` type($state)
-    custom<CausalConvTypes>(ref(type($state)), ref($b), type($w), type($b))
+    $input `,` $state `taps` `(` $w (`,` $b^)? `)` (`dilation` $dilation^)? attr-dict `:` type($input) `,` type($state)
+    custom<CausalConvTypes>(ref(type($state)), ref($b), ref($dilation), type($w), type($b))
   }];
 }
 #endif

@@ -336,22 +336,66 @@ def test_linear_recurrence_matrix(batch, time, k, v, decay, read):
     check(got, {"y": np.stack(y, 1), "sn": s})
 
 
-@pytest.mark.parametrize(
-    "batch,time,c,taps", [(1, 1, 5, 3), (5, 9, 19, 4), (2, 3, 16, 1), (2, 1, 8, 4)]
-)
-@pytest.mark.parametrize("bias", [True, False])
-def test_causal_conv(batch, time, c, taps, bias):
-    rng = np.random.default_rng(c)
-    x, s = f4(rng, -1, 1, batch, time, c), f4(rng, -1, 1, batch, taps - 1, c)
-    w, b = f4(rng, -1, 1, taps, c), f4(rng, -1, 1, c)
-    types = {"x": f"tensor<?x?x{c}xf32>", "s": f"tensor<?x{taps - 1}x{c}xf32>"}
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("drive", [False, True])
+@pytest.mark.parametrize("before", [(False,), (True,), (True, False, True)])
+def test_linear_recurrence_reads(before, drive, reverse):
+    """Queries of the state before and after the step; the last is another one for each value."""
+    batch, time, k, v = 2, 5, 3, 19
+    rng = np.random.default_rng(k)
+    inputs, types = {"a": f4(rng, 0, 1, batch, time, k, 1)}, {"a": f"tensor<?x?x{k}x1xf32>"}
+    if drive:
+        inputs["b"], types["b"] = f4(rng, -1, 1, batch, time, k, v), f"tensor<?x?x{k}x{v}xf32>"
+    else:
+        inputs["k"], types["k"] = f4(rng, -1, 1, batch, time, k), f"tensor<?x?x{k}xf32>"
+        inputs["v"], types["v"] = f4(rng, -1, 1, batch, time, v), f"tensor<?x?x{v}xf32>"
+    queries = [f"q{i}" for i in range(len(before))]
+    for name in queries:
+        wide = name == queries[-1]
+        inputs[name] = f4(rng, -1, 1, batch, time, k, *([v] if wide else []))
+        types[name] = f"tensor<?x?x{k}{f'x{v}' if wide else ''}xf32>"
+    inputs["s"], types["s"] = f4(rng, -1, 1, batch, k, v), f"tensor<?x{k}x{v}xf32>"
+    out, count = f"tensor<?x?x{v}xf32>", len(before)
+    reads = ", ".join(f"%{name}" for name in queries)
     body = (
-        f"%y, %sn = lnn.causal_conv %x, %s taps({'%w, %b' if bias else '%w'}) "
-        f": {types['x']}, {types['s']}"
+        f"%ys:{count}, %sn = lnn.linear_recurrence decay %a "
+        f"{'drive %b' if drive else 'keys %k values %v'} read {reads} "
+        f"before [{', '.join(str(x).lower() for x in before)}] from %s dim 1"
+        f"{' reverse' if reverse else ''} : ({', '.join(types.values())}) -> "
+        f"({', '.join([out] * count)}, {types['s']})"
+    )
+    names = {f"ys#{i}": out for i in range(count)}
+    got = run(types, {**names, "sn": types["s"]}, body, {}, inputs)
+    s, want = inputs["s"].astype("f8"), {name: np.zeros((batch, time, v)) for name in names}
+    for t in range(time)[:: -1 if reverse else 1]:
+        at = {name: value[:, t].astype("f8") for name, value in inputs.items() if name != "s"}
+        old, added = s, at["b"] if drive else at["k"][:, :, None] * at["v"][:, None]
+        s = at["a"] * s + added
+        for i, (name, early) in enumerate(zip(queries, before)):
+            q = at[name] if at[name].ndim == 3 else at[name][..., None]
+            want[f"ys#{i}"][:, t] = ((old if early else s) * q).sum(1)
+    check(got, {**want, "sn": s})
+
+
+@pytest.mark.parametrize(
+    "batch,time,c,taps,dilation",
+    [(1, 1, 5, 3, 1), (5, 9, 19, 4, 1), (2, 3, 16, 1, 1), (2, 1, 8, 4, 1), (2, 9, 19, 3, 2),
+     (3, 2, 8, 4, 3), (1, 5, 4, 1, 2)],
+)  # fmt: skip
+@pytest.mark.parametrize("bias", [True, False])
+def test_causal_conv(batch, time, c, taps, dilation, bias):
+    rng = np.random.default_rng(c)
+    past = (taps - 1) * dilation
+    x, s = f4(rng, -1, 1, batch, time, c), f4(rng, -1, 1, batch, past, c)
+    w, b = f4(rng, -1, 1, taps, c), f4(rng, -1, 1, c)
+    types = {"x": f"tensor<?x?x{c}xf32>", "s": f"tensor<?x{past}x{c}xf32>"}
+    body = (
+        f"%y, %sn = lnn.causal_conv %x, %s taps({'%w, %b' if bias else '%w'})"
+        f"{f' dilation {dilation}' if dilation > 1 else ''} : {types['x']}, {types['s']}"
     )
     got = run(types, {"y": types["x"], "sn": types["s"]}, body, {"w": w, "b": b}, {"x": x, "s": s})
     whole = np.concatenate([s, x], 1)
-    y = sum(w[j] * whole[:, j : j + time] for j in range(taps)) + (b if bias else 0)
+    y = sum(w[j] * whole[:, j * dilation :][:, :time] for j in range(taps)) + (b if bias else 0)
     check(got, {"y": y, "sn": whole[:, time:]})
 
 

@@ -491,11 +491,123 @@ def test_selective_scan(rows, form, last, tmp_path):
     b.output(y, [rows, d, steps])
     if last:
         b.output(h, [rows, d, n])
-    linear = form not in ("of_before", "nonlinear")
+    # Where the state before the step is read and the last one too, the unrolled steps end with half
+    # a one: the scan that they become does not read its inputs in order.
+    linear = form != "nonlinear"
+    shape = "" if form == "of_before" else f" (tensor<{rows}x{steps}x{n}x{d}xf32>"
+    known = linear and not (form == "of_before" and last)
     check(
         b, want[: 1 + last], v, tmp_path,
-        op=f"(tensor<{rows}x{steps}x{n}x{d}xf32>" if linear else None,  # decays, [.., K, V]
-        absent="lnn.scan" if linear else "lnn.linear_recurrence",
+        op=shape or "lnn.linear_recurrence" if known else None,  # decays, [.., K, V]
+        absent="lnn.scan" if known else None if linear else "lnn.linear_recurrence",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form", ["bonus", "inner_bonus", "two_sums", "two_outputs", "norm", "states_too"]
+)
+def test_several_sums(form, tmp_path):
+    """RWKV's state before the step and a bonus for the step's own value; two queries, in one output
+    or two, what they are read for gated; a sum divided by another one; states beside a sum.
+    """
+    rows, heads, n, p, steps = 2, 3, 4, 6, 7
+    b = Builder(0)
+    v = {
+        "k": uniform(rows, steps, heads, n), "v": uniform(rows, steps, heads, p),
+        "q": uniform(rows, steps, heads, n), "r": uniform(rows, steps, heads, n),
+        "w": 0.5 + uniform(rows, steps, heads, n) / 2, "g": uniform(rows, steps, heads, p),
+        "s": uniform(rows, heads, n, p),
+    }  # fmt: skip
+    inputs = {key: b.input(key, value.shape) for key, value in v.items()}
+    v8 = {key: value.astype("f8") for key, value in v.items()}
+    bonus = uniform(heads, n)
+    op, s, s8, u = b.op, inputs["s"], v8["s"], b.const(bonus)
+    outs, wants = [[], []], [[], []]
+    one = b.const(3.0)
+
+    def read(state, query):
+        return op("Squeeze", op("MatMul", op("Unsqueeze", query, b.ints(2)), state), b.ints(2))
+
+    def read8(state, query):
+        return np.einsum("bhn,bhnp->bhp", query, state)
+
+    for t in range(steps):
+        k, x, q, r, w, g = (op("Gather", inputs[key], b.const(t, "i8"), axis=1) for key in "kvqrwg")
+        k8, x8, q8, r8, w8, g8 = (v8[key][:, t] for key in "kvqrwg")
+        outer = op("Mul", op("Unsqueeze", k, b.ints(3)), op("Unsqueeze", x, b.ints(2)))
+        outer8 = k8[..., None] * x8[:, :, None]
+        before, before8 = s, s8
+        s = op("Add", op("Mul", s, op("Unsqueeze", w, b.ints(3))), outer)
+        s8 = s8 * w8[..., None] + outer8
+        if form == "bonus":
+            own = op("ReduceSum", op("Mul", op("Mul", q, u), k), b.ints(2), keepdims=1)
+            y = [op("Add", read(before, q), op("Mul", own, x))]
+            y8 = [read8(before8, q8) + (q8 * bonus * k8).sum(2, keepdims=True) * x8]
+        elif form == "inner_bonus":
+            own = op("Mul", outer, op("Unsqueeze", u, b.ints(2)))
+            y = [op("Mul", g, read(op("Add", before, own), q))]
+            y8 = [g8 * read8(before8 + bonus[..., None] * outer8, q8)]
+        elif form == "two_sums":
+            y = [op("Mul", op("Sigmoid", g), op("Sub", read(s, q), read(before, r)))]
+            y8 = [sigmoid(g8) * (read8(s8, q8) - read8(before8, r8))]
+        elif form == "two_outputs":
+            y, y8 = [read(s, q), op("Tanh", read(s, r))], [read8(s8, q8), np.tanh(read8(s8, r8))]
+        elif form == "norm":
+            scale = op("Add", op("Abs", read(s, r)), one)
+            y, y8 = [op("Div", read(s, q), scale)], [read8(s8, q8) / (abs(read8(s8, r8)) + 3)]
+        else:
+            y, y8 = [read(s, q), s], [read8(s8, q8), s8]
+        for into, parts in ((outs, [op("Unsqueeze", a, b.ints(1)) for a in y]), (wants, y8)):
+            for a, part in zip(into, parts):
+                a.append(part)
+    want = []
+    for out, w8 in zip(outs, wants):
+        if out:
+            want.append(np.stack(w8, 1))
+            b.output(op("Concat", *out, axis=1), want[-1].shape)
+    b.output(s, s8.shape)
+    known = form != "states_too"
+    check(
+        b, [*want, s8], v, tmp_path, op="lnn.linear_recurrence" if known else None,
+        absent="lnn.scan" if known else "lnn.linear_recurrence",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("form", ["own", "shared", "skip", "two_terms", "hidden"])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_s4d(rows, form, last, tmp_path):
+    """A real diagonal: h' = A h + B x, y = C h for each channel; nothing but x varies in time."""
+    d, n, steps = 17, 4, 9
+    b = Builder(0)
+    v = {"x": uniform(rows, steps, d), "h": uniform(rows, d, n)}
+    x, h = (b.input(key, value.shape) for key, value in v.items())
+    a, bb, c, skip = 0.5 + uniform(d, n) / 2, uniform(d, n), uniform(d, n), uniform(d)
+    if form == "shared":
+        bb = uniform(n)
+    op, ka, kb, kc, kd = b.op, *(b.const(k) for k in (a, bb, c, skip))
+    h8, outs, want = v["h"].astype("f8"), [], []
+    for t in range(steps):
+        xt, x8 = op("Gather", x, b.const(t, "i8"), axis=1), v["x"][:, t].astype("f8")
+        drive, drive8 = op("Mul", op("Unsqueeze", xt, b.ints(2)), kb), x8[..., None] * bb
+        if form == "two_terms":
+            drive, drive8 = op("Add", drive, kc), drive8 + c
+        h, h8 = op("Add", op("Mul", ka, h), drive), a * h8 + drive8
+        y, y8 = op("ReduceSum", op("Mul", h, kc), b.ints(2), keepdims=0), (h8 * c).sum(2)
+        if form == "skip":
+            y, y8 = op("Add", y, op("Mul", kd, xt)), y8 + skip * x8
+        if form == "hidden":
+            y, y8 = op("Tanh", op("MatMul", y, b.weight(d, d))), y8
+            y8 = np.tanh(y8 @ onnx.numpy_helper.to_array(b.constants[-1]).astype("f8"))
+        outs.append(op("Unsqueeze", y, b.ints(1)))
+        want.append(y8)
+    b.output(op("Concat", *outs, axis=1), [rows, steps, d])
+    if last:
+        b.output(h, [rows, d, n])
+    check(
+        b, [np.stack(want, 1), h8][: 1 + last], v, tmp_path,
+        op="lnn.linear_recurrence" if form != "hidden" else None,
+        absent="lnn.scan" if form != "hidden" else None,
     )  # fmt: skip
 
 
@@ -650,7 +762,8 @@ def test_recurrence_of_any_length(tmp_path):
         "channels_first": False,  # transposing it would cost more than it gives
         "not_causal": False,
         "short_front": False,
-        "dilated": False,
+        "dilated": True,
+        "strided": False,
         "two_channels_a_group": False,
     }.items(),
 )
@@ -667,14 +780,15 @@ def test_causal_convolution(form, raised_to, bias, tmp_path):
         x, inputs = b.op("Transpose", b.input("x", xs.shape), perm=[0, 2, 1]), {"x": xs}
     dilation = 2 if form == "dilated" else 1
     front = {"short_front": taps - 2, "dilated": 2 * (taps - 1)}.get(form, taps - 1)
-    pads = [front, 0 if form == "front" else taps - 1]
+    pads = [front, 0 if form in ("front", "strided") else taps - 1]
+    stride = 2 if form == "strided" else 1
     y = b.op(
         "Conv", x, b.const(w), *([b.const(beta)] if bias else []), group=group, pads=pads,
-        dilations=[dilation], kernel_shape=[taps], strides=[1],
+        dilations=[dilation], kernel_shape=[taps], strides=[stride],
     )  # fmt: skip
-    length = steps + sum(pads) - dilation * (taps - 1)
+    length = (steps + sum(pads) - dilation * (taps - 1) - 1) // stride + 1
     begin = 1 if form == "not_causal" else 0
-    if form not in ("front", "short_front"):
+    if form not in ("front", "short_front", "strided"):
         y = b.op("Slice", y, b.ints(begin), b.ints(begin + steps), b.ints(2))
         length = steps
     y = b.op("Transpose", y, perm=[0, 2, 1])
@@ -686,10 +800,79 @@ def test_causal_convolution(form, raised_to, bias, tmp_path):
         for c in range(channels):
             for i in range(each):
                 for j in range(taps):
-                    at = padded[:, begin + t + dilation * j, c // each * each + i]
+                    at = padded[:, begin + stride * t + dilation * j, c // each * each + i]
                     want[:, t, c] += float(w[c, i, j]) * at
     want = want + beta.astype("f8") if bias else want
     check(
         b, [want], inputs, tmp_path, op="lnn.causal_conv" if raised_to else None,
         absent=None if raised_to else "lnn.causal_conv",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(
+    "form, raised_to",
+    {
+        "shorter": True,  # the last K - 1 samples
+        "whole": True,  # the last K
+        "two_sums": True,
+        "fed_back": True,  # the sample depends on another state
+        "by_time": False,  # channels lie side by side already
+        "newest_first": False,
+        "nonlinear": False,
+    }.items(),
+)
+def test_rolling_window(form, raised_to, last, tmp_path):
+    """A causal convolution whose state is the last samples, shifted by one in each step."""
+    rows, channels, taps, steps = 2, 5, 4, 9
+    past = taps if form in ("whole", "newest_first") else taps - 1
+    b = Builder(0)
+    along = 1 if form == "by_time" else 2
+    v = {"x": uniform(rows, steps, channels), "s": uniform(rows, channels, past)}
+    if form == "by_time":
+        v["s"] = np.ascontiguousarray(v["s"].transpose(0, 2, 1))
+    x, s = (b.input(key, value.shape) for key, value in v.items())
+    w, other = uniform(channels, taps), uniform(channels, taps)
+    kw, ko = b.const(w.T if form == "by_time" else w), b.const(other)
+    op, gate = b.op, uniform(channels, channels)
+    kg, y, y8 = b.const(gate), b.const(np.zeros((rows, channels))), np.zeros((rows, channels))
+    s8 = v["s"].astype("f8")
+    s8 = s8.transpose(0, 2, 1) if form == "by_time" else s8
+    outs, want = [], []
+    for t in range(steps):
+        xt, x8 = op("Gather", x, b.const(t, "i8"), axis=1), v["x"][:, t].astype("f8")
+        if form == "fed_back":
+            xt, x8 = op("Add", xt, op("Tanh", op("MatMul", y, kg))), x8 + np.tanh(y8 @ gate)
+        new = op("Unsqueeze", xt, b.ints(along))
+        if form == "newest_first":
+            kept = op("Slice", s, b.ints(0), b.ints(past - 1), b.ints(along))
+            s = window = op("Concat", new, kept, axis=along)
+            s8 = window8 = np.concatenate([x8[..., None], s8[..., :-1]], 2)
+        elif form == "whole":
+            kept = op("Slice", s, b.ints(1), b.ints(past), b.ints(along))
+            s = window = op("Concat", kept, new, axis=along)
+            s8 = window8 = np.concatenate([s8[..., 1:], x8[..., None]], 2)
+        else:
+            window = op("Concat", s, new, axis=along)
+            s = op("Slice", window, b.ints(1), b.ints(taps), b.ints(along))
+            window8 = np.concatenate([s8, x8[..., None]], 2)
+            s8 = window8[..., 1:]
+        read = op("Tanh", window) if form == "nonlinear" else window
+        read8 = np.tanh(window8) if form == "nonlinear" else window8
+        y = op("ReduceSum", op("Mul", read, kw), b.ints(along), keepdims=0)
+        y8 = (read8 * w).sum(2)
+        if form == "two_sums":
+            more = op("ReduceSum", op("Mul", ko, read), b.ints(along), keepdims=0)
+            y, y8 = op("Mul", y, op("Sigmoid", more)), y8 * sigmoid((other * read8).sum(2))
+        outs.append(op("Unsqueeze", y, b.ints(1)))
+        want.append(y8)
+    b.output(op("Concat", *outs, axis=1), [rows, steps, channels])
+    if last:
+        b.output(s, v["s"].shape)
+    end = s8.transpose(0, 2, 1) if form == "by_time" else s8
+    window = f"tensor<{rows}x{past}x{channels}xf32>"
+    check(
+        b, [np.stack(want, 1), end][: 1 + last], v, tmp_path,
+        op=window if raised_to or form == "by_time" else None,
+        absent=None if raised_to or form == "by_time" else window,
     )  # fmt: skip

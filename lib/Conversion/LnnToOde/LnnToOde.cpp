@@ -125,8 +125,9 @@ private:
   Value blend(OpBuilder &at, CfcMode mode, Value ff1, Value ff2, Value x);
   void checkSteps(LinearRecurrenceOp op, Value value, StringRef name,
                   Value steps);
-  SmallVector<Value> diagonalStep(Value a, Value drive, Value h);
-  SmallVector<Value> matrixStep(Value a, Value k, Value v, Value q, Value s);
+  Value diagonalStep(Value a, Value drive, Value h);
+  Value matrixStep(Value a, Value k, Value v, Value s);
+  Value readOut(Value s, Value q);
 };
 } // namespace
 
@@ -620,43 +621,44 @@ void Lowering::checkSteps(LinearRecurrenceOp op, Value value, StringRef name,
                                   "' has another number of steps"));
 }
 
-SmallVector<Value> Lowering::diagonalStep(Value a, Value drive, Value h) {
+Value Lowering::diagonalStep(Value a, Value drive, Value h) {
   unsigned rank = typeOf(h).getRank();
   SmallVector<unsigned> dims = upTo(rank);
   AffineMap id = b.getMultiDimIdentityMap(rank);
-  Value next =
-      elementwise({broadcast(a, rank, dims), {drive, id}, {h, id}}, sizesOf(h),
-                  typeOf(h).getElementType(), [&](OpBuilder &at, ValueRange v) {
-                    return add(at, mul(at, v[0], v[2]), v[1]);
-                  });
-  return {next, next};
+  return elementwise({broadcast(a, rank, dims), {drive, id}, {h, id}},
+                     sizesOf(h), typeOf(h).getElementType(),
+                     [&](OpBuilder &at, ValueRange v) {
+                       return add(at, mul(at, v[0], v[2]), v[1]);
+                     });
 }
 
-SmallVector<Value> Lowering::matrixStep(Value a, Value k, Value v, Value q,
-                                        Value s) {
+Value Lowering::matrixStep(Value a, Value k, Value v, Value s) {
   unsigned rank = typeOf(s).getRank(), rows = rank - 2;
-  Type type = typeOf(s).getElementType();
   SmallVector<unsigned> dims = upTo(rank); // (rows, key, value)
-  AffineMap key = rowMap(rank, rows, {rows});
-  Value next =
-      elementwise({broadcast(a, rank, dims),
-                   {k, key},
-                   {v, rowMap(rank, rows, {rows + 1})},
-                   {s, b.getMultiDimIdentityMap(rank)}},
-                  sizesOf(s), type, [&](OpBuilder &at, ValueRange x) {
-                    return add(at, mul(at, x[0], x[3]), mul(at, x[1], x[2]));
-                  });
-  if (!q)
-    return {next, next};
-  Value zeros = broadcastRow({}, sizesOf(v), type);
+  return elementwise({broadcast(a, rank, dims),
+                      {k, rowMap(rank, rows, {rows})},
+                      {v, rowMap(rank, rows, {rows + 1})},
+                      {s, b.getMultiDimIdentityMap(rank)}},
+                     sizesOf(s), typeOf(s).getElementType(),
+                     [&](OpBuilder &at, ValueRange x) {
+                       return add(at, mul(at, x[0], x[3]), mul(at, x[1], x[2]));
+                     });
+}
+
+/// sum_k s[.., k, ..] q[.., k(, ..)]
+Value Lowering::readOut(Value s, Value q) {
+  unsigned rank = typeOf(s).getRank(), rows = rank - 2;
+  Sizes sizes = sizesOf(s);
+  sizes.erase(sizes.begin() + rows);
+  Value zeros = broadcastRow({}, sizes, typeOf(s).getElementType());
   // Loops (rows, value, key).
-  Value read = generic({{next, rowMap(rank, rows, {rows + 1, rows})},
-                        {q, rowMap(rank, rows, {rows + 1})}},
-                       Read{zeros, rowMap(rank, rows, {rows})}, rows + 1, 1,
-                       [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> {
-                         return {add(at, x[2], mul(at, x[0], x[1]))};
-                       })[0];
-  return {read, next};
+  SmallVector<unsigned> dims = upTo(rows);
+  dims.append({rows + 1, rows});
+  return generic({{s, map(rank, dims)}, broadcast(q, rank, dims)},
+                 Read{zeros, rowMap(rank, rows, {rows})}, rows + 1, 1,
+                 [&](OpBuilder &at, ValueRange x) -> SmallVector<Value> {
+                   return {add(at, x[2], mul(at, x[0], x[1]))};
+                 })[0];
 }
 
 SmallVector<Value> Lowering::lower(LinearRecurrenceOp op) {
@@ -672,7 +674,8 @@ SmallVector<Value> Lowering::lower(LinearRecurrenceOp op) {
   take(op.getDrive(), "drive");
   take(op.getKeys(), "keys");
   take(op.getValues(), "values");
-  take(op.getRead(), "read");
+  for (Value read : op.getRead())
+    take(read, "read");
   Value steps = getValueOrCreateConstantIndexOp(
       b, loc, tensor::getMixedSize(b, loc, inputs[1], dim));
   for (auto [value, name] : llvm::zip_equal(inputs, names))
@@ -680,9 +683,11 @@ SmallVector<Value> Lowering::lower(LinearRecurrenceOp op) {
       checkSteps(op, value, name, steps);
   SmallVector<int64_t> dims(inputs.size(), dim);
   SmallVector<bool> reverse(inputs.size(), op.getReverse());
+  size_t outputs = op.getStates().size();
   auto scan =
       ScanOp::create(b, loc, op->getResultTypes(), steps, inputs, op.getInit(),
-                     dims, reverse, {dim}, {op.getReverse()});
+                     dims, reverse, SmallVector<int64_t>(outputs, dim),
+                     SmallVector<bool>(outputs, op.getReverse()));
   OpBuilder::InsertionGuard guard(b);
   Block *body = b.createBlock(&scan.getBody());
   body->addArgument(b.getIndexType(), loc);
@@ -690,13 +695,22 @@ SmallVector<Value> Lowering::lower(LinearRecurrenceOp op) {
   for (Value input : inputs)
     at.push_back(body->addArgument(ScanOp::sliceType(typeOf(input), dim), loc));
   Value state = body->addArgument(op.getInit().getType(), loc);
-  SmallVector<Value> next =
-      op.getDrive() ? diagonalStep(at[0], at[1], state)
-                    : matrixStep(at[0], at[1], at[2],
-                                 op.getRead() ? at[3] : Value(), state);
-  if (next[1].getType() != state.getType())
-    next[1] = tensor::CastOp::create(b, loc, state.getType(), next[1]);
-  lnn::YieldOp::create(b, loc, next[0], next[1]);
+  // What reads the state comes before what may overwrite it.
+  ArrayRef<Value> queries = ArrayRef(at).take_back(op.getRead().size());
+  SmallVector<Value> results(queries.size());
+  for (auto [i, query] : llvm::enumerate(queries))
+    if (op.getBefore() && (*op.getBefore())[i])
+      results[i] = readOut(state, query);
+  Value next = op.getDrive() ? diagonalStep(at[0], at[1], state)
+                             : matrixStep(at[0], at[1], at[2], state);
+  for (auto [result, query] : llvm::zip_equal(results, queries))
+    if (!result)
+      result = readOut(next, query);
+  if (results.empty())
+    results.push_back(next);
+  if (next.getType() != state.getType())
+    next = tensor::CastOp::create(b, loc, state.getType(), next);
+  lnn::YieldOp::create(b, loc, results, next);
   return SmallVector<Value>(scan.getResults());
 }
 
@@ -722,9 +736,9 @@ SmallVector<Value> Lowering::lower(CausalConvOp op) {
   }
   SmallVector<AffineExpr> window;
   for (unsigned i = 0; i < rank; ++i)
-    window.push_back(
-        b.getAffineDimExpr(i) +
-        (i == t ? b.getAffineDimExpr(j) : b.getAffineConstantExpr(0)));
+    window.push_back(b.getAffineDimExpr(i) +
+                     (i == t ? b.getAffineDimExpr(j) * op.getDilation()
+                             : b.getAffineConstantExpr(0)));
   Value init = broadcastRow(op.getB(), sizes, type);
   Value y =
       generic({{padded, AffineMap::get(rank + 1, 0, window, b.getContext())},

@@ -145,20 +145,26 @@ static void printStateGateTypes(OpAsmPrinter &, Operation *, Type, Type, Value,
                                 Type, Type) {}
 
 static ParseResult parseCausalConvTypes(OpAsmParser &parser, Type state,
-                                        const Operand &hasB, Type &w, Type &b) {
+                                        const Operand &hasB,
+                                        IntegerAttr dilation, Type &w,
+                                        Type &b) {
   auto type = dyn_cast<RankedTensorType>(state);
+  int64_t d = dilation ? dilation.getInt() : 1;
+  if (d < 1)
+    return parser.emitError(parser.getCurrentLocation())
+           << "needs a dilation of 1 or more, found " << d;
   if (!type || type.getRank() < 2 || type.isDynamicDim(type.getRank() - 2) ||
       type.isDynamicDim(type.getRank() - 1))
     return parser.emitError(parser.getCurrentLocation())
            << "needs a state [..., K - 1, C] of known K and C, found " << state;
   int64_t c = type.getShape().back();
-  w = weight(state, {type.getDimSize(type.getRank() - 2) + 1, c});
+  w = weight(state, {type.getDimSize(type.getRank() - 2) / d + 1, c});
   if (hasB)
     b = weight(state, {c});
   return success();
 }
-static void printCausalConvTypes(OpAsmPrinter &, Operation *, Type, Value, Type,
-                                 Type) {}
+static void printCausalConvTypes(OpAsmPrinter &, Operation *, Type, Value,
+                                 IntegerAttr, Type, Type) {}
 
 #define GET_OP_CLASSES
 #include "lnn/Dialect/Lnn/LnnCells.cpp.inc"
@@ -548,10 +554,18 @@ LogicalResult LinearRecurrenceOp::inferReturnTypes(
     SmallVectorImpl<Type> &types) {
   LinearRecurrenceOp::Adaptor adaptor(operands, attributes, properties,
                                       regions);
-  if (adaptor.getDrive()) {
+  size_t reads = adaptor.getRead().size();
+  if (adaptor.getDrive() && reads) {
+    auto drive = cast<RankedTensorType>(adaptor.getDrive().getType());
+    if (drive.getRank() < 3)
+      return emitOptionalError(location, "reads out of matrices alone"); // C4
+    types.assign(reads, RankedTensorType::get(
+                            without(drive.getShape(), drive.getRank() - 2),
+                            drive.getElementType()));
+  } else if (adaptor.getDrive()) {
     types.push_back(adaptor.getDrive().getType());
-  } else if (adaptor.getKeys() && adaptor.getValues() && adaptor.getRead()) {
-    types.push_back(adaptor.getValues().getType());
+  } else if (adaptor.getKeys() && adaptor.getValues() && reads) {
+    types.assign(reads, adaptor.getValues().getType());
   } else if (adaptor.getKeys() && adaptor.getValues()) {
     auto keys = cast<RankedTensorType>(adaptor.getKeys().getType());
     SmallVector<int64_t> shape(keys.getShape());
@@ -591,10 +605,11 @@ static LogicalResult checkStep(LinearRecurrenceOp op, Value value,
 LogicalResult LinearRecurrenceOp::verify() {
   // C1
   if (static_cast<bool>(getDrive()) == static_cast<bool>(getKeys()) ||
-      static_cast<bool>(getKeys()) != static_cast<bool>(getValues()) ||
-      (getRead() && !getKeys()))
-    return emitOpError()
-           << "takes either 'drive', or 'keys' and 'values' and perhaps 'read'";
+      static_cast<bool>(getKeys()) != static_cast<bool>(getValues()))
+    return emitOpError() << "takes either 'drive', or 'keys' and 'values'";
+  if (getBefore() && getBefore()->size() != getRead().size())
+    return emitOpError() << "has " << getRead().size() << " 'read' and "
+                         << getBefore()->size() << " 'before'";
   // C2
   Type type = typeOf(getInit()).getElementType();
   for (Value operand : getOperands())
@@ -616,7 +631,8 @@ LogicalResult LinearRecurrenceOp::verify() {
         failed(checkStep(*this, getDecay(), "decay", init, true)))
       return failure();
     timed.push_back(getDrive());
-  } else {
+  }
+  if (getKeys() || !getRead().empty()) {
     // C4
     if (init.size() < 2 || typeOf(getInit()).isDynamicDim(init.size() - 1) ||
         typeOf(getInit()).isDynamicDim(init.size() - 2))
@@ -629,18 +645,24 @@ LogicalResult LinearRecurrenceOp::verify() {
                            << steps;
     SmallVector<int64_t> key(init.drop_back()),
         value = without(init, init.size() - 2);
-    if (failed(checkStep(*this, getKeys(), "keys", key, false)) ||
-        failed(checkStep(*this, getValues(), "values", value, false)) ||
-        (getRead() && failed(checkStep(*this, getRead(), "read", key, false))))
-      return failure();
-    bool perKey =
-        typeOf(getDecay()).getRank() == static_cast<int64_t>(init.size());
-    if (failed(checkStep(*this, getDecay(), "decay",
-                         perKey ? ArrayRef<int64_t>(key) : init, true)))
-      return failure();
-    timed.append({getKeys(), getValues()});
-    if (getRead())
-      timed.push_back(getRead());
+    auto checkPerKey = [&](Value operand, StringRef name) {
+      bool perKey =
+          typeOf(operand).getRank() == static_cast<int64_t>(init.size());
+      return checkStep(*this, operand, name,
+                       perKey ? ArrayRef<int64_t>(key) : init, true);
+    };
+    if (getKeys()) {
+      if (failed(checkStep(*this, getKeys(), "keys", key, false)) ||
+          failed(checkStep(*this, getValues(), "values", value, false)) ||
+          failed(checkPerKey(getDecay(), "decay")))
+        return failure();
+      timed.append({getKeys(), getValues()});
+    }
+    for (Value read : getRead()) {
+      if (failed(checkPerKey(read, "read")))
+        return failure();
+      timed.push_back(read);
+    }
   }
   time = ShapedType::kDynamic;
   for (Value value : timed) {
@@ -658,13 +680,13 @@ LogicalResult LinearRecurrenceOp::verify() {
 LogicalResult
 LinearRecurrenceOp::reifyResultShapes(OpBuilder &b,
                                       ReifiedRankedShapedTypeDims &shapes) {
-  if (getDrive() || getRead())
-    return reifyAs(b, getLoc(),
-                   {getDrive() ? getDrive() : getValues(), getInit()}, shapes);
   SmallVector<OpFoldResult> states =
-      tensor::getMixedSizes(b, getLoc(), getKeys());
-  states.push_back(b.getIndexAttr(lastSize(getInit())));
-  shapes.push_back(states);
+      tensor::getMixedSizes(b, getLoc(), getDrive() ? getDrive() : getKeys());
+  if (getKeys())
+    states.push_back(b.getIndexAttr(lastSize(getInit())));
+  if (!getRead().empty())
+    states.erase(states.end() - 2);
+  shapes.assign(getStates().size(), states);
   shapes.push_back(tensor::getMixedSizes(b, getLoc(), getInit()));
   return success();
 }
@@ -685,10 +707,14 @@ LogicalResult CausalConvOp::verify() {
     return emitOpError()
            << "'input' and 'state' must have as many channels, found "
            << getInput().getType() << " and " << getState().getType();
+  int64_t past = sizeFromEnd(getState(), 1), d = getDilation();
+  if (d < 1 || past % d != 0)
+    return emitOpError() << "'dilation' must be 1 or more and divide the "
+                            "state's samples, found "
+                         << d << " and " << past;
   // C2
   Type type = typeOf(getInput()).getElementType();
-  if (failed(checkWeight(op, getW(), "w", {sizeFromEnd(getState(), 1) + 1, c},
-                         type, "[K, C]")))
+  if (failed(checkWeight(op, getW(), "w", {past / d + 1, c}, type, "[K, C]")))
     return failure();
   return checkWeight(op, getB(), "b", {c}, type, "[C]");
 }

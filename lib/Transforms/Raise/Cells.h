@@ -79,6 +79,9 @@ bool raiseCtrnn(const Candidate &candidate, Notation &notation,
 bool raiseRecurrence(ScanOp scan, const Report &report);
 /// A convolution of each channel with taps of its own, zeros in front.
 bool raiseCausalConv(mlir::linalg::GenericOp op, const Report &report);
+/// Turns a state that is a window of samples, channels first, to one with
+/// channels side by side. The scan that takes the scan's place, or null.
+ScanOp turnWindow(ScanOp scan, unsigned index, const Report &report);
 /// What is known of a function whose steps are looked for: loops first, then
 /// blocks from their ends on.
 struct StepSearch {

@@ -5,6 +5,7 @@
 // of h starts from it.
 //
 //===----------------------------------------------------------------------===//
+#include "Concatenation.h"
 #include "Contraction.h"
 #include "lnn/Transforms/Raise/Passes.h"
 
@@ -62,58 +63,13 @@ std::optional<unsigned> Hoisting::sliceOf(Value value) {
   return argument.getArgNumber() - 1;
 }
 
-/// The parts of a concatenation along one dimension, first to last; none where
-/// the value isn't one.
-static SmallVector<tensor::InsertSliceOp> partsOf(Value value, int64_t &dim) {
-  SmallVector<tensor::InsertSliceOp> parts;
-  auto insert = value.getDefiningOp<tensor::InsertSliceOp>();
-  while (insert) {
-    parts.push_back(insert);
-    if (insert.getDest().getDefiningOp<tensor::EmptyOp>())
-      break;
-    insert = insert.getDest().getDefiningOp<tensor::InsertSliceOp>();
-    if (insert && !insert->hasOneUse())
-      return {};
-  }
-  if (!insert || parts.size() < 2)
-    return {};
-  std::reverse(parts.begin(), parts.end());
-  dim = -1;
-  int64_t next = 0;
-  for (tensor::InsertSliceOp part : parts) {
-    RankedTensorType source = part.getSourceType(), whole = part.getType();
-    if (source.getRank() != whole.getRank() || !part.hasUnitStride())
-      return {};
-    for (int64_t d = 0; d < whole.getRank(); ++d) {
-      if (source.getDimSize(d) == whole.getDimSize(d))
-        continue;
-      if (dim >= 0 && dim != d)
-        return {};
-      dim = d;
-    }
-  }
-  if (dim < 0)
-    return {};
-  for (tensor::InsertSliceOp part : parts) {
-    for (auto [d, offset] : llvm::enumerate(part.getMixedOffsets()))
-      if (getConstantIntValue(offset) != (int64_t(d) == dim ? next : 0))
-        return {};
-    int64_t size = part.getSourceType().getDimSize(dim);
-    if (ShapedType::isDynamic(size))
-      return {};
-    next += size;
-  }
-  return next == parts.front().getType().getDimSize(dim)
-             ? parts
-             : SmallVector<tensor::InsertSliceOp>();
-}
-
 /// [x, h] W becomes h W_h accumulated on x W_x, where x is a slice of time.
 bool Hoisting::splitConcatenation(linalg::LinalgOp op) {
   for (OpOperand *operand : op.getDpsInputOperands()) {
     OpOperand *other = op.getDpsInputOperand(1 - operand->getOperandNumber());
     int64_t dim = -1;
-    SmallVector<tensor::InsertSliceOp> parts = partsOf(operand->get(), dim);
+    SmallVector<tensor::InsertSliceOp> parts =
+        raise::partsOf(operand->get(), dim);
     if (parts.empty() || !isOutside(other->get()))
       continue;
     auto ofTime = [&](tensor::InsertSliceOp part) {

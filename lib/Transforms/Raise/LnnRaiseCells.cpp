@@ -132,6 +132,13 @@ struct LnnRaiseCellsPass : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
     for (linalg::GenericOp op : generics)
       if (!op->use_empty() && raiseCausalConv(op, report))
         ++numRaised;
+    for (ScanOp &scan : scans)
+      for (unsigned i = 0, e = scan.getStates().size(); i < e; ++i)
+        if (ScanOp turned =
+                scan->use_empty() ? ScanOp() : turnWindow(scan, i, report)) {
+          scan = turned;
+          ++numRaised;
+        }
     StepSearch search{perFunctionSteps, {}, {}};
     for (ScanOp scan : scans)
       for (unsigned i = 0, e = scan.getStates().size(); i < e; ++i)

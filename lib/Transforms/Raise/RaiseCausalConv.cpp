@@ -1,10 +1,11 @@
 //===- RaiseCausalConv.cpp - depthwise convolutions along time ------------===//
 //
-// sum_j w[c, j] x[.., c, t + j], where x has K - 1 zeros in front of its first
-// sample, and of which the samples up to x's last one are read: what exporters
-// write as a convolution of C groups that is padded at both ends and cut. Only
-// where the samples come with a time's channels side by side, as projections
-// make them: transposing others would cost more than it gives.
+// sum_j w[c, j] x[.., c, t + D j], where x has D (K - 1) zeros in front of its
+// first sample, D being the dilation, and of which the samples up to x's last
+// one are read: what exporters write as a convolution of C groups that is
+// padded at both ends and cut. Only where the samples come with a time's
+// channels side by side, as projections make them: transposing others would
+// cost more than it gives.
 //
 //===----------------------------------------------------------------------===//
 #include "Cells.h"
@@ -33,7 +34,7 @@ private:
   Value result;
   unsigned time = 0, tap = 0, channel = 0; ///< loops
   SmallVector<unsigned> rows;              ///< the other loops
-  int64_t taps = 0;
+  int64_t taps = 0, dilation = 1;
   F input = nullptr, weight = nullptr, bias = nullptr;
   Value sequence;                  ///< x itself
   SmallVector<AffineExpr> indices; ///< of x, by loop
@@ -41,6 +42,7 @@ private:
   Value read;                      ///< up to x's last sample, and biased
 
   bool sumsFromZero();
+  int64_t past() const { return (taps - 1) * dilation; }
   bool findLoops();
   bool findSequence();
   bool findRead();
@@ -55,6 +57,20 @@ bool CausalConv::sumsFromZero() {
     return false;
   auto fill = op.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
   return fill && matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
+}
+
+/// A loop and what it is multiplied with.
+static std::optional<std::pair<unsigned, int64_t>> scaledLoop(AffineExpr expr) {
+  if (auto loop = dyn_cast<AffineDimExpr>(expr))
+    return std::pair(loop.getPosition(), 1);
+  auto mul = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!mul || mul.getKind() != AffineExprKind::Mul)
+    return std::nullopt;
+  auto loop = dyn_cast<AffineDimExpr>(mul.getLHS());
+  auto by = dyn_cast<AffineConstantExpr>(mul.getRHS());
+  if (!loop || !by || by.getValue() < 1)
+    return std::nullopt;
+  return std::pair(loop.getPosition(), by.getValue());
 }
 
 /// One loop each of time, taps and channels; the others are rows.
@@ -82,22 +98,27 @@ bool CausalConv::findLoops() {
   for (F f : {input, weight})
     if (!f || f->kind != Kind::Read)
       return false;
-  std::optional<std::pair<unsigned, unsigned>> sum;
+  std::optional<std::pair<unsigned, int64_t>> first, second;
   for (AffineExpr expr : input->indices.getResults()) {
     if (isa<AffineConstantExpr, AffineDimExpr>(expr))
       continue;
     auto add = dyn_cast<AffineBinaryOpExpr>(expr);
-    auto lhs = add ? dyn_cast<AffineDimExpr>(add.getLHS()) : nullptr,
-         rhs = add ? dyn_cast<AffineDimExpr>(add.getRHS()) : nullptr;
-    if (!add || add.getKind() != AffineExprKind::Add || !lhs || !rhs || sum)
+    if (first || !add || add.getKind() != AffineExprKind::Add)
       return false;
-    sum = {lhs.getPosition(), rhs.getPosition()};
+    first = scaledLoop(add.getLHS());
+    second = scaledLoop(add.getRHS());
+    if (!first || !second)
+      return false;
   }
-  if (!sum)
+  if (!first)
     return false;
-  std::tie(time, tap) = *sum;
-  if (isReduction(time))
-    std::swap(time, tap);
+  if (isReduction(first->first))
+    std::swap(first, second);
+  int64_t stride = first->second;
+  time = first->first;
+  std::tie(tap, dilation) = *second;
+  if (stride != 1)
+    return false;
   std::optional<unsigned> only;
   for (auto [d, extent] : llvm::enumerate(extents)) {
     if (extent == 1 || d == time || d == tap)
@@ -126,7 +147,7 @@ static bool isZeros(Value value) {
   return matchPattern(value, m_AnyZeroFloat());
 }
 
-/// What is convolved is x behind K - 1 zeros.
+/// What is convolved is x behind zeros.
 bool CausalConv::findSequence() {
   auto insert = input->value.getDefiningOp<tensor::InsertSliceOp>();
   if (!insert || !insert.hasUnitStride() || !isZeros(insert.getDest()) ||
@@ -136,7 +157,7 @@ bool CausalConv::findSequence() {
        llvm::zip_equal(input->indices.getResults(), insert.getMixedOffsets(),
                        insert.getType().getShape())) {
     bool along = index.isFunctionOfDim(time);
-    if (getConstantIntValue(offset) != (along ? taps - 1 : 0))
+    if (getConstantIntValue(offset) != (along ? past() : 0))
       return false;
     indices.push_back(along ? notation.variable(time) : index);
     if (isa<AffineConstantExpr>(index) && size != 1)
@@ -284,7 +305,7 @@ bool CausalConv::build() {
   at.append({t, c});
   for (AffineExpr index : at) {
     sizes.push_back(sizeOf.lookup(index));
-    stateSizes.push_back(index == t ? b.getIndexAttr(taps - 1) : sizes.back());
+    stateSizes.push_back(index == t ? b.getIndexAttr(past()) : sizes.back());
   }
   Type element = getElementTypeOrSelf(result.getType());
   Materializer made(notation, place);
@@ -298,7 +319,7 @@ bool CausalConv::build() {
   Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(element));
   Value state = linalg::FillOp::create(b, loc, zero, empty).getResult(0);
   auto conv = CausalConvOp::create(b, loc, x.getType(), state.getType(), x,
-                                   state, w, v);
+                                   state, w, v, dilation);
   SmallVector<OpFoldResult> resultSizes;
   for (AffineExpr index : wanted)
     resultSizes.push_back(isa<AffineDimExpr>(index)
@@ -311,9 +332,7 @@ bool CausalConv::build() {
     y = tensor::CastOp::create(b, loc, read.getType(), y);
   read.replaceAllUsesWith(y);
   report.made(conv, "lnn.causal_conv of " + Twine(taps) +
-                        " taps along "
-                        "dimension " +
-                        Twine(rows.size()));
+                        " taps along dimension " + Twine(rows.size()));
   return true;
 }
 

@@ -1,12 +1,12 @@
 //===- RaiseRecurrence.cpp - scans that are linear recurrences ------------===//
 //
 // A scan of one state h that becomes a h + b, where a and b do not depend on
-// the state, and that yields the states or what is read out of them: a sum over
-// one of the state's dimensions, in the scan or behind it. Where b is an outer
-// product, the state is a matrix; then what a and b are computed of outside of
-// the scan is looked into, too. a and b are put together for all steps;
-// lnn-sink-producers brings what is larger than what it is made of back into
-// the loop.
+// the state, and that yields the states, or functions of what is read out of
+// them: sums over one of the state's dimensions, of the state before or after
+// the step, in the scan; or one sum behind it. The state is a matrix then, and
+// what a and b are computed of outside of the scan is looked into, too. a and b
+// are put together for all steps; lnn-sink-producers brings what is larger than
+// what it is made of back into the loop.
 //
 //===----------------------------------------------------------------------===//
 #include "Cells.h"
@@ -14,6 +14,7 @@
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "lnn/Transforms/Raise/Passes.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/ScopeExit.h"
 
 using namespace mlir;
 
@@ -49,14 +50,29 @@ private:
   std::optional<bool> reverse; ///< of all that the recurrence reads and yields
   F decay = nullptr;
   SmallVector<Product> drive;
-  /// Whether they, and what reads the state out, are computed in the loop.
-  bool decayInside = false, driveInside = false, queryInside = false;
-  /// The outputs that are read; and the sum that they are, or null where they
-  /// are the states themselves.
-  SmallVector<unsigned> outputs;
-  F query = nullptr;
-  /// Of a step's output, or of all that is read out behind the scan.
-  SmallVector<AffineExpr> outputIndices;
+  /// Whether they are computed in the loop.
+  bool decayInside = false, driveInside = false;
+  /// A sum over the keys: of the state with a query.
+  struct Read {
+    F query;
+    bool before; ///< the state that the step starts from
+    bool inside; ///< the query is computed in the loop
+  };
+  SmallVector<Read> reads;
+  /// An output of the scan that is read.
+  struct Output {
+    unsigned index = 0;
+    /// A step's, in `after`; null where it is the next state.
+    F formula = nullptr;
+    llvm::SmallDenseMap<F, unsigned> sums; ///< in it: which read each is
+    /// Sums in it, with what does not vary in them taken out, term by term.
+    SmallVector<std::pair<F, F>> apart;
+    /// The state's variables for the formula's, and those of its dimensions.
+    SmallVector<AffineExpr> renamed;
+    Indices indices;
+  };
+  SmallVector<Output, 1> outputs;
+  Output behind; ///< of what is read out behind the scan, the time included
   Operation *readOut = nullptr;       ///< behind the scan
   std::optional<unsigned> key, value; ///< dimensions of a matrix state
   SmallVector<unsigned> rows;         ///< its others
@@ -71,12 +87,18 @@ private:
   void stopAtSmall(Value value, int64_t full, unsigned depth);
   int64_t full = 1; ///< elements of all steps' states
   F overTime(F f, ArrayRef<AffineExpr> renamed);
+  F sumOverTime(F f, ArrayRef<AffineExpr> renamed);
   bool splitStep();
   bool findOutputs();
-  bool findReadOut(unsigned output);
-  bool matchReadOut(Value result, Value states, ArrayRef<AffineExpr> indices);
+  bool findOutput(unsigned index);
+  bool matchSum(F f, const Indices &own, ArrayRef<Value> states,
+                ArrayRef<AffineExpr> indices, Output &output);
+  bool takeApart(F f, const Indices &own, Output &output);
+  bool findSums(F f, const Indices &own, Output &output);
   bool findReadOutBehind();
   Operation *place() { return readOut ? readOut : scan.getOperation(); }
+  bool isWorthTurning(unsigned k, unsigned v) const;
+  void setMatrix(unsigned k, unsigned v);
   bool factor(unsigned k, unsigned v);
   bool findMatrix();
   Value tensorOf(F f, ArrayRef<AffineExpr> indices,
@@ -88,7 +110,10 @@ private:
               bool inside);
   bool buildMatrix();
   bool buildDiagonal();
-  void replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
+  /// What stands for parts of a step's formula, for all of time.
+  const llvm::SmallDenseMap<F, F> *replaced = nullptr;
+  F outputOver(const Output &output, llvm::SmallDenseMap<F, F> &sums);
+  bool replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
                ArrayRef<AffineExpr> last);
   SmallVector<OpFoldResult> stateSizes;
   AffineExpr time() const { return whole.variable(timeVariable); }
@@ -139,13 +164,16 @@ F Recurrence::overTime(F f, ArrayRef<AffineExpr> renamed) {
   auto isOutside = [&](Value v) {
     return !scan.getBody().isAncestor(v.getParentRegion());
   };
+  if (replaced)
+    if (F whole = replaced->lookup(f))
+      return whole;
   switch (f->kind) {
   case Kind::Number:
     return whole.number(f->number, f->type);
   case Kind::Scalar:
     return isOutside(f->value) ? whole.scalar(f->value) : nullptr;
   case Kind::Sum:
-    return nullptr;
+    return replaced ? sumOverTime(f, renamed) : nullptr;
   case Kind::Apply: {
     SmallVector<F> operands;
     for (F operand : f->operands) {
@@ -176,6 +204,42 @@ F Recurrence::overTime(F f, ArrayRef<AffineExpr> renamed) {
   reverse = scan.getReverse()[i];
   indices.insert(indices.begin() + scan.getDims()[i], time());
   return whole.element(scan.getInputs()[i], indices);
+}
+
+/// A sum of what is not of the state, computed for all of time.
+F Recurrence::sumOverTime(F f, ArrayRef<AffineExpr> renamed) {
+  SmallVector<AffineExpr> names(renamed);
+  AffineExpr summed = whole.variable(f->variable);
+  names[f->variable] = summed;
+  F term = overTime(f->operands[0], names);
+  if (!term)
+    return nullptr;
+  Indices kept;
+  for (unsigned d = 0; d < Notation::maxVariables; ++d)
+    if (d != f->variable && term->has(d))
+      kept.push_back(whole.variable(d));
+  OpBuilder b(place());
+  Location loc = scan.getLoc();
+  SmallVector<OpFoldResult> sizes = sizesOf(kept), all = sizes;
+  all.push_back(b.getIndexAttr(f->extent));
+  Indices indices = kept;
+  indices.push_back(summed);
+  Value terms = Materializer(whole, place()).tensor(term, indices, all);
+  if (!terms)
+    return nullptr;
+  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(f->type));
+  Value empty = tensor::EmptyOp::create(b, loc, sizes, f->type);
+  Value start = linalg::FillOp::create(b, loc, zero, empty).getResult(0);
+  Value total =
+      linalg::ReduceOp::create(b, loc, terms, start, int64_t(kept.size()),
+                               [](OpBuilder &at, Location loc, ValueRange v) {
+                                 Value sum =
+                                     arith::AddFOp::create(at, loc, v[1], v[0]);
+                                 linalg::YieldOp::create(at, loc, sum);
+                               })
+          .getResult(0);
+  whole.addBarrier(total);
+  return whole.element(total, kept);
 }
 
 static SmallVector<AffineExpr> sameVariables(const Notation &notation) {
@@ -234,29 +298,26 @@ bool Recurrence::splitStep() {
   return true;
 }
 
-/// `result` as sum_k states(.., k, ..) q(.., k), where `indices` says which
-/// dimension of the states is which of the state, or the time.
-bool Recurrence::matchReadOut(Value result, Value states,
-                              ArrayRef<AffineExpr> indices) {
-  auto shaped = dyn_cast<RankedTensorType>(result.getType());
-  if (!shaped || !formulaType(shaped))
-    return false;
-  Indices own = after.variables(shaped.getShape());
-  F f = after.element(result, own), read = nullptr;
-  if (!f || f->kind != Kind::Sum)
-    return false;
+/// `f` as sum_k states(.., k, ..) q(.., k), where `indices` says which
+/// dimension of the states is which of the state, or the time. Of several
+/// states, the last is the one before the step.
+bool Recurrence::matchSum(F f, const Indices &own, ArrayRef<Value> states,
+                          ArrayRef<AffineExpr> indices, Output &output) {
   Product product = factorsOf(f->operands[0]), rest;
   rest.coefficient = product.coefficient;
   rest.under = product.under;
+  F read = nullptr;
   for (F factor : product.over) {
-    if (factor->kind == Kind::Read && factor->value == states && !read)
+    if (factor->kind == Kind::Read &&
+        llvm::is_contained(states, factor->value) && !read)
       read = factor;
     else
       rest.over.push_back(factor);
   }
   if (!read)
     return false;
-  SmallVector<AffineExpr> renamed(Notation::maxVariables, after.zero());
+  SmallVector<AffineExpr> renamed(output.renamed);
+  renamed.resize(Notation::maxVariables);
   uint64_t seen = 0;
   std::optional<unsigned> summed;
   for (auto [found, wanted] :
@@ -268,11 +329,14 @@ bool Recurrence::matchReadOut(Value result, Value states,
     if (!dim || !ours || seen >> dim.getPosition() & 1)
       return false;
     seen |= uint64_t(1) << dim.getPosition();
-    renamed[dim.getPosition()] = wanted;
+    AffineExpr &name = renamed[dim.getPosition()];
     if (dim.getPosition() == f->variable)
       summed = ours.getPosition();
+    else if (name && name != wanted)
+      return false;
+    name = wanted;
   }
-  if (!summed || *summed == timeVariable ||
+  if (!summed || *summed == timeVariable || (key && *key != *summed) ||
       f->extent != type.getDimSize(*summed))
     return false;
   for (AffineExpr index : own)
@@ -280,37 +344,113 @@ bool Recurrence::matchReadOut(Value result, Value states,
         dim && !(seen >> dim.getPosition() & 1))
       return false;
   F q = formulaOf(rest, after, type.getElementType());
-  if (after.reads(q, states) || after.reads(q, state))
+  if (after.reads(q, state) ||
+      llvm::any_of(states, [&](Value v) { return after.reads(q, v); }))
     return false;
-  query = overTime(q, renamed);
-  queryInside = q->kind == Kind::Apply;
+  SmallVector<AffineExpr> names(renamed);
+  for (AffineExpr &name : names)
+    name = name ? name : after.zero();
+  F query = overTime(q, names);
   if (!query)
     return false;
+  bool before = read->value == state;
+  auto *known = llvm::find_if(reads, [&](const Read &r) {
+    return r.query == query && r.before == before;
+  });
+  output.sums[f] = known - reads.begin();
+  if (known == reads.end())
+    reads.push_back({query, before, q->kind == Kind::Apply});
   key = *summed;
-  outputIndices.clear();
-  for (AffineExpr index : own)
-    outputIndices.push_back(index.replaceDims(renamed));
+  output.renamed = std::move(renamed);
   return true;
 }
 
-/// The step's output is the next state, or read out of it.
-bool Recurrence::findReadOut(unsigned output) {
-  Value step = yield.getOutputs()[output];
-  if (step == next)
-    return !query;
+/// sum_k (q s + b) c as c sum_k q s + c sum_k b.
+bool Recurrence::takeApart(F f, const Indices &own, Output &output) {
+  std::optional<SmallVector<Product>> terms = expandedTermsOf(f->operands[0]);
+  if (!terms)
+    return false;
+  F total = nullptr;
+  for (const Product &term : *terms) {
+    auto [inner, outer] =
+        partition(term, [&](F factor) { return factor->has(f->variable); });
+    if (inner.isNumber())
+      return false;
+    F sum = after.sum(f->variable, f->extent, formulaOf(inner, after, f->type)),
+      part = sum;
+    if ((after.reads(sum, next) || after.reads(sum, state)) &&
+        !matchSum(sum, own, {next, state}, at, output))
+      return false;
+    if (!outer.isNumber() || outer.coefficient != 1) {
+      F by = formulaOf(outer, after, f->type);
+      if (after.reads(by, next) || after.reads(by, state))
+        return false;
+      part = after.binary(Function::Mul, by, sum);
+    }
+    total = total ? after.binary(Function::Add, total, part) : part;
+  }
+  if (total != f)
+    output.apart.emplace_back(f, total);
+  return true;
+}
+
+/// All that the formula has of the state are sums.
+bool Recurrence::findSums(F f, const Indices &own, Output &output) {
+  if (output.sums.contains(f) ||
+      llvm::is_contained(llvm::make_first_range(output.apart), f) ||
+      (!after.reads(f, next) && !after.reads(f, state)))
+    return true;
+  if (f->kind == Kind::Sum)
+    return takeApart(f, own, output);
+  return f->kind == Kind::Apply && llvm::all_of(f->operands, [&](F operand) {
+           return findSums(operand, own, output);
+         });
+}
+
+/// The step's output is the next state, or computed of what is read out.
+bool Recurrence::findOutput(unsigned index) {
+  Output output;
+  output.index = index;
+  Value value = yield.getOutputs()[index];
+  if (value == next) {
+    output.indices = at;
+    outputs.push_back(std::move(output));
+    return reads.empty();
+  }
+  if (outputs.size() && !outputs.front().formula)
+    return false;
+  auto shaped = dyn_cast<RankedTensorType>(value.getType());
+  if (!shaped || !formulaType(shaped))
+    return false;
   after.addBarrier(next);
-  return outputs.empty() && matchReadOut(step, next, at);
+  Indices own = after.variables(shaped.getShape());
+  F f = after.element(value, own);
+  if (!findSums(f, own, output) || output.sums.empty())
+    return false;
+  for (AffineExpr &name : output.renamed)
+    name = name ? name : after.zero();
+  for (AffineExpr index : own)
+    output.indices.push_back(index.replaceDims(output.renamed));
+  output.formula = f;
+  // The rest of it is of what there is for all of time.
+  llvm::SmallDenseMap<F, F> sums;
+  for (auto [sum, read] : output.sums)
+    sums[sum] = whole.number(0, sum->type);
+  bool known = outputOver(output, sums);
+  outputs.push_back(std::move(output));
+  return known;
 }
 
 /// Something behind the scan is all that is read of its states, and read out.
 bool Recurrence::findReadOutBehind() {
-  if (outputs.size() != 1 || query ||
+  if (outputs.size() != 1 || !reads.empty() ||
       !scan.getResult(scan.getNumOutputs()).use_empty())
     return false;
-  Value states = scan.getResult(outputs[0]), at = states;
+  unsigned output = outputs[0].index;
+  Value states = scan.getResult(output), at = states;
   after.addBarrier(states);
   Indices indices = this->at;
-  indices.insert(indices.begin() + scan.getOutDims()[outputs[0]], time());
+  indices.insert(indices.begin() + scan.getOutDims()[output], time());
   for (unsigned depth = 0; depth < 8 && at.hasOneUse(); ++depth) {
     Operation *op = *at.user_begin();
     if (op->getNumResults() != 1 || op->getBlock() != scan->getBlock())
@@ -319,14 +459,25 @@ bool Recurrence::findReadOutBehind() {
     for (Value operand : op->getOperands())
       if (operand != at && isa<RankedTensorType>(operand.getType()))
         if (auto by = operand.getDefiningOp();
-            !by || !isa<linalg::FillOp, arith::ConstantOp>(by))
+            by && !isa<linalg::FillOp, arith::ConstantOp>(by))
           after.addBarrier(operand);
     at = op->getResult(0);
     auto structured = dyn_cast<linalg::LinalgOp>(op);
     if (!structured || structured.getNumReductionLoops() == 0)
       continue;
-    if (!matchReadOut(at, states, indices))
+    auto shaped = dyn_cast<RankedTensorType>(at.getType());
+    if (!shaped || !formulaType(shaped))
       return false;
+    Indices own = after.variables(shaped.getShape());
+    F f = after.element(at, own);
+    if (!f || f->kind != Kind::Sum ||
+        !matchSum(f, own, states, indices, behind))
+      return false;
+    for (AffineExpr &name : behind.renamed)
+      name = name ? name : after.zero();
+    for (AffineExpr index : own)
+      behind.indices.push_back(index.replaceDims(behind.renamed));
+    behind.formula = f;
     readOut = op;
     return true;
   }
@@ -337,45 +488,48 @@ bool Recurrence::findOutputs() {
   for (unsigned o = 0; o < scan.getNumOutputs(); ++o) {
     if (scan.getResult(o).use_empty())
       continue;
-    if (!findReadOut(o))
-      return lacks("an output is neither the states nor a sum over one of "
-                   "their dimensions");
+    if (!findOutput(o))
+      return lacks("an output is neither the states nor computed of sums over "
+                   "one of their dimensions");
     if (reverse.value_or(scan.getOutReverse()[o]) != scan.getOutReverse()[o])
       return lacks("inputs and outputs run in different directions");
     reverse = scan.getOutReverse()[o];
-    outputs.push_back(o);
   }
-  if (!query)
-    outputIndices = at;
   return true;
 }
 
 /// The drive as a product of something without `v`, and something without `k`.
 bool Recurrence::factor(unsigned k, unsigned v) {
-  if (drive.size() != 1 || k == v ||
-      ShapedType::isDynamic(type.getDimSize(k)) ||
-      ShapedType::isDynamic(type.getDimSize(v)) || (query && query->has(v)))
-    return false;
-  // Values go into vector lanes. Where the state has the keys there, turning it
-  // must give longer vectors.
-  constexpr int64_t enough = 16;
-  if (v < k &&
-      type.getDimSize(v) < std::min<int64_t>(type.getDimSize(k), enough))
+  if (drive.size() != 1 || !isWorthTurning(k, v))
     return false;
   auto isKey = [&](F f) { return f->has(k); };
   auto [ofKey, others] = partition(drive[0], isKey);
   if (ofKey.variables() >> v & 1 || others.variables() >> k & 1 ||
-      (!query && (ofKey.over.empty() || !(others.variables() >> v & 1))))
+      (reads.empty() && (ofKey.over.empty() || !(others.variables() >> v & 1))))
     return false;
   keys = formulaOf(ofKey, whole, type.getElementType());
   values = formulaOf(others, whole, type.getElementType());
+  setMatrix(k, v);
+  return keys && values;
+}
+
+/// Whether the state may be a matrix with these dimensions.
+bool Recurrence::isWorthTurning(unsigned k, unsigned v) const {
+  // Values go into vector lanes. Where the state has the keys there, turning it
+  // must give longer vectors.
+  constexpr int64_t enough = 16;
+  int64_t k_ = type.getDimSize(k), v_ = type.getDimSize(v);
+  return k != v && !ShapedType::isDynamic(k_) && !ShapedType::isDynamic(v_) &&
+         (v > k || v_ >= std::min(k_, enough));
+}
+
+void Recurrence::setMatrix(unsigned k, unsigned v) {
   key = k;
   value = v;
   rows.clear();
   for (unsigned d = 0, e = type.getRank(); d < e; ++d)
     if (d != k && d != v)
       rows.push_back(d);
-  return keys && values;
 }
 
 bool Recurrence::findMatrix() {
@@ -383,12 +537,20 @@ bool Recurrence::findMatrix() {
   if (rank < 2)
     return false;
   // All states: where they lie as they are wanted.
-  if (!query)
-    return (outputs.empty() || scan.getOutDims()[outputs[0]] <= rank - 2) &&
+  if (reads.empty())
+    return (outputs.empty() ||
+            scan.getOutDims()[outputs[0].index] <= rank - 2) &&
            factor(rank - 2, rank - 1);
   for (unsigned v = rank; v-- > 0;)
     if (type.getDimSize(v) != 1 && factor(*key, v))
       return true;
+  // No outer product: the drive as it is.
+  keys = values = nullptr;
+  for (unsigned v = rank; v-- > 0;)
+    if (type.getDimSize(v) != 1 && isWorthTurning(*key, v)) {
+      setMatrix(*key, v);
+      return true;
+    }
   return false;
 }
 
@@ -462,36 +624,71 @@ SmallVector<OpFoldResult> Recurrence::sizesOf(ArrayRef<AffineExpr> indices) {
   return sizes;
 }
 
+/// The output for all of time, of these sums.
+F Recurrence::outputOver(const Output &output,
+                         llvm::SmallDenseMap<F, F> &sums) {
+  replaced = &sums;
+  auto finished = llvm::scope_exit([&] { replaced = nullptr; });
+  for (auto [sum, apart] : output.apart)
+    if (!(sums[sum] = overTime(apart, output.renamed)))
+      return nullptr;
+  return overTime(output.formula, output.renamed);
+}
+
 /// Puts the op's results in place of the scan's; the indices are those of its
 /// dimensions.
-void Recurrence::replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
+bool Recurrence::replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
                          ArrayRef<AffineExpr> last) {
   OpBuilder b(place());
-  auto put = [&](Value old, Value from, ArrayRef<AffineExpr> own,
-                 ArrayRef<AffineExpr> wanted) {
-    auto shaped = cast<RankedTensorType>(old.getType());
-    Value value = moved(place(), from, own, wanted, sizesOf(wanted));
-    if (value.getType() != shaped)
-      value = tensor::CastOp::create(b, scan.getLoc(), shaped, value);
-    old.replaceAllUsesWith(value);
+  SmallVector<std::pair<Value, Value>> pairs;
+  auto add = [&](Value old, Value value) {
+    if (value && value.getType() != old.getType())
+      value = tensor::CastOp::create(b, scan.getLoc(), old.getType(), value);
+    pairs.emplace_back(old, value);
+    return value != nullptr;
   };
-  if (readOut)
-    return put(readOut->getResult(0), op.getStates(), states, outputIndices);
-  for (unsigned o : outputs) {
-    SmallVector<AffineExpr> wanted(outputIndices);
-    wanted.insert(wanted.begin() + scan.getOutDims()[o], time());
-    put(scan.getResult(o), op.getStates(), states, wanted);
+  auto put = [&](Value old, const Output &output, ArrayRef<AffineExpr> wanted) {
+    llvm::SmallDenseMap<F, F> sums;
+    for (auto [sum, read] : output.sums)
+      sums[sum] = whole.element(op.getStates()[read], states);
+    F f = output.formula ? outputOver(output, sums)
+                         : whole.element(op.getStates()[0], states);
+    if (!f)
+      return false;
+    if (f->kind == Kind::Read && f->value.getDefiningOp() == op)
+      return add(old,
+                 moved(place(), f->value, states, wanted, sizesOf(wanted)));
+    return add(old,
+               Materializer(whole, place()).tensor(f, wanted, sizesOf(wanted)));
+  };
+  bool made = true;
+  if (readOut) {
+    made = put(readOut->getResult(0), behind, behind.indices);
+  } else {
+    for (const Output &output : outputs) {
+      SmallVector<AffineExpr> wanted(output.indices);
+      wanted.insert(wanted.begin() + scan.getOutDims()[output.index], time());
+      made = made && put(scan.getResult(output.index), output, wanted);
+    }
+    if (Value end = scan.getResult(scan.getNumOutputs()); !end.use_empty())
+      made =
+          made && add(end, moved(place(), op.getLast(), last, at, sizesOf(at)));
   }
-  if (Value end = scan.getResult(scan.getNumOutputs()); !end.use_empty())
-    put(end, op.getLast(), last, at);
+  if (!made)
+    return lacks("an output cannot be computed behind the loop");
+  for (auto [old, value] : pairs)
+    old.replaceAllUsesWith(value);
+  return true;
 }
 
 /// How many of the state's rows come in front of the time, so that what is read
 /// out lies as it is wanted.
 unsigned Recurrence::rowsBeforeTime() {
-  SmallVector<AffineExpr> order(outputIndices);
+  SmallVector<AffineExpr> order(readOut           ? behind.indices
+                                : outputs.empty() ? at
+                                                  : outputs[0].indices);
   if (!readOut && !outputs.empty())
-    order.insert(order.begin() + scan.getOutDims()[outputs[0]], time());
+    order.insert(order.begin() + scan.getOutDims()[outputs[0].index], time());
   const auto *now = llvm::find(order, time());
   unsigned count = 0;
   for (unsigned d : rows)
@@ -559,19 +756,36 @@ bool Recurrence::buildMatrix() {
     decay = ordered(decay, order);
   }
   SmallVector<unsigned, 2> both{*key, *value};
-  Value a = timed(decay, dim, decay->has(*value) ? both : ArrayRef(*key), true,
-                  decayInside),
-        k = timed(keys, dim, *key, false, driveInside),
-        v = timed(values, dim, *value, false, driveInside),
-        q = query ? timed(query, dim, *key, false, queryInside) : Value();
-  if (!a || !k || !v || (query && !q))
+  auto ofMatrix = [&](F f, bool broadcasts, bool inside) {
+    bool wide = f->has(*value);
+    return timed(f, dim, wide ? both : ArrayRef(*key), broadcasts || wide,
+                 inside);
+  };
+  Value a, k, v, given;
+  if (keys) {
+    a = ofMatrix(decay, true, decayInside);
+    k = timed(keys, dim, *key, false, driveInside);
+    v = timed(values, dim, *value, false, driveInside);
+  } else {
+    a = timed(decay, dim, both, true, decayInside);
+    given = timed(formulaOf(drive, whole, type.getElementType()), dim, both,
+                  false, driveInside);
+  }
+  SmallVector<Value> queries;
+  SmallVector<bool> before;
+  for (const Read &read : reads) {
+    queries.push_back(ofMatrix(read.query, false, read.inside));
+    before.push_back(read.before);
+  }
+  if (!a || !(keys ? k && v : static_cast<bool>(given)) ||
+      llvm::is_contained(queries, Value()))
     return lacks("a factor is not available in front of the loop");
   Indices matrix, states;
   SmallVector<OpFoldResult> sizes;
   for (unsigned d : llvm::concat<const unsigned>(rows, both)) {
     matrix.push_back(at[d]);
     sizes.push_back(stateSizes[d]);
-    if (!query || d != *key)
+    if (reads.empty() || d != *key)
       states.push_back(at[d]);
   }
   states.insert(states.begin() + dim, time());
@@ -579,9 +793,12 @@ bool Recurrence::buildMatrix() {
   if (!init)
     return false;
   auto op = LinearRecurrenceOp::create(
-      b, scan.getLoc(), a, Value(), k, v, q, init, b.getI64IntegerAttr(dim),
-      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr());
-  replace(op, states, matrix);
+      b, scan.getLoc(), a, given, k, v, queries, init, b.getI64IntegerAttr(dim),
+      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr(),
+      llvm::is_contained(before, true) ? b.getDenseBoolArrayAttr(before)
+                                       : DenseBoolArrayAttr());
+  if (!replace(op, states, matrix))
+    return false;
   report.made(op, "lnn.linear_recurrence of a " + Twine(type.getDimSize(*key)) +
                       " x " + Twine(type.getDimSize(*value)) +
                       " state along dimension " + Twine(dim));
@@ -589,7 +806,7 @@ bool Recurrence::buildMatrix() {
 }
 
 bool Recurrence::buildDiagonal() {
-  if (query)
+  if (!reads.empty())
     return lacks("what is read out is not of an outer product, or one "
                  "of few values");
   OpBuilder b(scan);
@@ -597,7 +814,7 @@ bool Recurrence::buildDiagonal() {
   // Where a plain input or an output has the time already.
   unsigned dim = rank - 1;
   if (!outputs.empty())
-    dim = scan.getOutDims()[outputs[0]];
+    dim = scan.getOutDims()[outputs[0].index];
   else if (!scan.getInputs().empty())
     dim = scan.getDims()[0];
   dim = std::min(dim, rank - 1);
@@ -618,10 +835,12 @@ bool Recurrence::buildDiagonal() {
   if (!given || !a)
     return lacks("a factor is not available in front of the loop");
   auto op = LinearRecurrenceOp::create(
-      b, scan.getLoc(), a, given, Value(), Value(), Value(), scan.getInits()[0],
-      b.getI64IntegerAttr(dim),
-      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr());
-  replace(op, states, at);
+      b, scan.getLoc(), a, given, Value(), Value(), ValueRange(),
+      scan.getInits()[0], b.getI64IntegerAttr(dim),
+      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr(),
+      DenseBoolArrayAttr());
+  if (!replace(op, states, at))
+    return false;
   report.made(op, "lnn.linear_recurrence along dimension " + Twine(dim));
   return true;
 }
@@ -632,10 +851,12 @@ bool Recurrence::raise() {
     return false;
   for (Notation *notation : {&step, &whole, &after})
     notation->setBudget(4096);
-  if (!splitStep() || !findOutputs())
+  if (!splitStep())
     return false;
   OpBuilder b(scan);
   stateSizes = tensor::getMixedSizes(b, scan.getLoc(), scan.getInits()[0]);
+  if (!findOutputs())
+    return false;
   if (!matrix)
     return buildDiagonal();
   // Without the sum behind the scan it may still be a recurrence.
@@ -643,8 +864,8 @@ bool Recurrence::raise() {
     if (findMatrix())
       return buildMatrix();
     readOut = nullptr;
-    query = nullptr;
-    outputIndices = at;
+    reads.clear();
+    key.reset();
   }
   return findMatrix() && buildMatrix();
 }

@@ -210,7 +210,7 @@ func.func @state_gate_c2_w(%0: tensor<?x4xf32>, %1: tensor<?x3x4xf32>, %2: tenso
 // -----
 
 func.func @linear_recurrence_c1(%0: tensor<?x?x4xf32>, %1: tensor<?x4xf32>) {
-  // expected-error @+1 {{takes either 'drive', or 'keys' and 'values' and perhaps 'read'}}
+  // expected-error @+1 {{takes either 'drive', or 'keys' and 'values'}}
   %r:2 = "lnn.linear_recurrence"(%0, %1) <{dim = 1 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 1>}> : (tensor<?x?x4xf32>, tensor<?x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x4xf32>)
   return
 }
@@ -218,7 +218,7 @@ func.func @linear_recurrence_c1(%0: tensor<?x?x4xf32>, %1: tensor<?x4xf32>) {
 // -----
 
 func.func @linear_recurrence_c1_both(%0: tensor<?x?x4xf32>, %1: tensor<?x?x4xf32>, %2: tensor<?x?x4xf32>, %3: tensor<?x?x4xf32>, %4: tensor<?x4xf32>) {
-  // expected-error @+1 {{takes either 'drive', or 'keys' and 'values' and perhaps 'read'}}
+  // expected-error @+1 {{takes either 'drive', or 'keys' and 'values'}}
   %r:2 = "lnn.linear_recurrence"(%0, %1, %2, %3, %4) <{dim = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 1>}> : (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x4xf32>)
   return
 }
@@ -340,5 +340,53 @@ func.func @ctrnn_c3_tau(%0: tensor<?x4xf32>, %1: tensor<?x3xf32>, %2: f32, %3: t
 func.func @ctrnn_c4(%0: tensor<?x4xf32>, %1: tensor<?x3xf32>, %2: f32, %3: tensor<3x4xf32>, %4: tensor<4x4xf32>, %5: tensor<4xf32>, %6: tensor<4xf32>) {
   // expected-error @+1 {{'input_wiring' must be 3 x 4, found 4 x 4}}
   %r = "lnn.ctrnn"(%0, %1, %2, %3, %4, %5, %6) <{method = #ode.method<euler, steps = 1>, activation = 0 : i32, input_wiring = #lnn.wiring<4 x 4, dense>}> : (tensor<?x4xf32>, tensor<?x3xf32>, f32, tensor<3x4xf32>, tensor<4x4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @linear_recurrence_c1_before(%0: tensor<?x?x1xf32>, %1: tensor<?x?x8xf32>, %2: tensor<?x?x4xf32>, %3: tensor<?x?x8xf32>, %4: tensor<?x8x4xf32>) {
+  // expected-error @+1 {{has 1 'read' and 2 'before'}}
+  %r:2 = "lnn.linear_recurrence"(%0, %1, %2, %3, %4) <{dim = 1 : i64, before = array<i1: true, false>, operandSegmentSizes = array<i32: 1, 0, 1, 1, 1, 1>}> : (tensor<?x?x1xf32>, tensor<?x?x8xf32>, tensor<?x?x4xf32>, tensor<?x?x8xf32>, tensor<?x8x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x8x4xf32>)
+  return
+}
+
+// -----
+
+func.func @linear_recurrence_c4_read(%0: tensor<?x?x8x1xf32>, %1: tensor<?x?x8x4xf32>, %2: tensor<?x?x8x5xf32>, %3: tensor<?x8x4xf32>) {
+  // expected-error @+1 {{a step of 'read' must broadcast to 'tensor<?x8x4xf32>', found 'tensor<?x?x8x5xf32>' with time in dimension 1}}
+  %r:2 = "lnn.linear_recurrence"(%0, %1, %2, %3) <{dim = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 1, 1>}> : (tensor<?x?x8x1xf32>, tensor<?x?x8x4xf32>, tensor<?x?x8x5xf32>, tensor<?x8x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x8x4xf32>)
+  return
+}
+
+// -----
+
+func.func @linear_recurrence_c4_vector(%0: tensor<?x4xf32>, %1: tensor<?x4xf32>, %2: tensor<?x4xf32>, %3: tensor<4xf32>) {
+  // expected-error @+1 {{'init' must be [..., K, V] of known K and V, found 'tensor<4xf32>'}}
+  %r:2 = "lnn.linear_recurrence"(%0, %1, %2, %3) <{dim = 0 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 1, 1>}> : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>) -> (tensor<?xf32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func @linear_recurrence_c4_time(%0: tensor<?x8x?x1xf32>, %1: tensor<?x8x?x4xf32>, %2: tensor<?x8x?xf32>, %3: tensor<?x8x4xf32>) {
+  // expected-error @+1 {{'dim' is 2; the time must be in front of the keys}}
+  %r:2 = "lnn.linear_recurrence"(%0, %1, %2, %3) <{dim = 2 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 1, 1>}> : (tensor<?x8x?x1xf32>, tensor<?x8x?x4xf32>, tensor<?x8x?xf32>, tensor<?x8x4xf32>) -> (tensor<?x8x4xf32>, tensor<?x8x4xf32>)
+  return
+}
+
+// -----
+
+func.func @causal_conv_c1_dilation(%0: tensor<?x?x4xf32>, %1: tensor<?x3x4xf32>, %2: tensor<2x4xf32>) {
+  // expected-error @+1 {{'dilation' must be 1 or more and divide the state's samples, found 2 and 3}}
+  %r:2 = "lnn.causal_conv"(%0, %1, %2) <{dilation = 2 : i64}> : (tensor<?x?x4xf32>, tensor<?x3x4xf32>, tensor<2x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x3x4xf32>)
+  return
+}
+
+// -----
+
+func.func @causal_conv_no_dilation(%x: tensor<?x?x4xf32>, %s: tensor<?x3x4xf32>, %w: tensor<2x4xf32>) {
+  // expected-error @+2 {{needs a dilation of 1 or more, found 0}}
+  %r:2 = lnn.causal_conv %x, %s taps(%w) dilation 0 : tensor<?x?x4xf32>, tensor<?x3x4xf32>
   return
 }

@@ -54,6 +54,21 @@ func.func @matrix_linear_recurrence(%a: tensor<?x?x1xf32>, %k: tensor<?x?x8xf32>
   return %y, %sn : tensor<?x?x4xf32>, tensor<?x8x4xf32>
 }
 
+// CHECK: lnn.linear_recurrence decay %{{.*}} drive %{{.*}} read %{{.*}}, %{{.*}} before [true, false] from %{{.*}} dim 1 reverse
+func.func @reads_linear_recurrence(%a: tensor<?x?x8x1xf32>, %b: tensor<?x?x8x4xf32>, %q: tensor<?x?x8xf32>, %r: tensor<?x?x8x4xf32>,
+    %s0: tensor<?x8x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x8x4xf32>) {
+  %y, %z, %sn = lnn.linear_recurrence decay %a drive %b read %q, %r before [true, false] from %s0 dim 1 reverse
+      : (tensor<?x?x8x1xf32>, tensor<?x?x8x4xf32>, tensor<?x?x8xf32>, tensor<?x?x8x4xf32>, tensor<?x8x4xf32>)
+      -> (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x8x4xf32>)
+  return %y, %z, %sn : tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x8x4xf32>
+}
+
+// CHECK: lnn.causal_conv %{{.*}}, %{{.*}} taps(%{{.*}}) dilation 3 : tensor<?x?x4xf32>, tensor<?x6x4xf32>
+func.func @dilated_causal_conv(%x: tensor<?x?x4xf32>, %s: tensor<?x6x4xf32>, %w: tensor<3x4xf32>) -> tensor<?x?x4xf32> {
+  %y, %next = lnn.causal_conv %x, %s taps(%w) dilation 3 : tensor<?x?x4xf32>, tensor<?x6x4xf32>
+  return %y : tensor<?x?x4xf32>
+}
+
 // CHECK: lnn.causal_conv %{{.*}}, %{{.*}} taps(%{{.*}}, %{{.*}}) : tensor<?x?x4xf32>, tensor<?x2x4xf32>
 func.func @conv_causal_conv(%x: tensor<?x?x4xf32>, %s: tensor<?x2x4xf32>, %w: tensor<3x4xf32>, %b: tensor<4xf32>)
     -> (tensor<?x?x4xf32>, tensor<?x2x4xf32>) {

@@ -361,7 +361,7 @@ func.func @before(%a: tensor<5x4xf32>, %b: tensor<5x4xf32>, %h0: tensor<4xf32>) 
   %y, %hn = lnn.scan %t of %n over (%at = %a dim 0, %bt = %b dim 0) carrying (%h = %h0) stacking (dim 0)
       : (tensor<5x4xf32>, tensor<5x4xf32>, tensor<4xf32>) -> (tensor<5x4xf32>, tensor<4xf32>) {
     %kept = arith.mulf %at, %h : tensor<4xf32>
-    // expected-remark @+1 {{not raised to lnn.linear_recurrence: an output is neither the states nor a sum over one of their dimensions}}
+    // expected-remark @+1 {{not raised to lnn.linear_recurrence: an output is neither the states nor computed of sums over one of their dimensions}}
     %next = arith.addf %kept, %bt : tensor<4xf32>
     lnn.yield %h : tensor<4xf32> carrying %next : tensor<4xf32>
   }
@@ -455,4 +455,88 @@ func.func @no_step(%h: tensor<3xf32>) -> (tensor<3xf32>, tensor<3xf32>, tensor<3
   %f = arith.mulf %dt, %n : tensor<3xf32>
   %c = arith.addf %h, %f : tensor<3xf32>
   return %a, %b, %l1, %c : tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>
+}
+
+// -----
+
+#row = affine_map<(c, k) -> (c, k)>
+#sum = affine_map<(c, k) -> (c)>
+// A window of the last three samples and the step's: channels go last.
+// CHECK-LABEL: @window
+// CHECK: %[[S:.*]] = linalg.generic {{.*}} ins(%arg0 : tensor<8x3xf32>) outs(%{{.*}} : tensor<3x8xf32>)
+// CHECK: lnn.scan {{.*}} carrying (%[[H:.*]] = %[[S]]) {{.*}} tensor<3x8xf32>
+// CHECK-DAG: %[[E:.*]] = tensor.expand_shape %{{.*}} : tensor<8xf32> into tensor<1x8xf32>
+// CHECK-DAG: %[[A:.*]] = tensor.insert_slice %[[H]] into %{{.*}}[0, 0] [3, 8] [1, 1]
+// CHECK: %[[W:.*]] = tensor.insert_slice %[[E]] into %[[A]][3, 0] [1, 8] [1, 1]
+// CHECK: %[[N:.*]] = tensor.extract_slice %[[W]][1, 0] [3, 8] [1, 1]
+// CHECK: %[[Y:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]} ins(%[[W]], %{{.*}} : tensor<4x8xf32>, tensor<4x8xf32>)
+// CHECK: lnn.yield %[[Y]] : tensor<8xf32> carrying %[[N]]
+// CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<8x3xf32>)
+func.func @window(%s0: tensor<8x3xf32>, %x: tensor<16x8xf32>, %w: tensor<8x4xf32>) -> (tensor<16x8xf32>, tensor<8x3xf32>) {
+  %c16 = arith.constant 16 : index
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x4xf32>
+  %ev = tensor.empty() : tensor<8xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%ev : tensor<8xf32>) -> tensor<8xf32>
+  // expected-remark @+1 {{raised to a window of 4 samples, 8 channels side by side}}
+  %r:2 = lnn.scan %t of %c16 over (%xt = %x dim 0) carrying (%s = %s0) stacking (dim 0)
+      : (tensor<16x8xf32>, tensor<8x3xf32>) -> (tensor<16x8xf32>, tensor<8x3xf32>) {
+    %x1 = tensor.expand_shape %xt [[0, 1]] output_shape [8, 1] : tensor<8xf32> into tensor<8x1xf32>
+    %a = tensor.insert_slice %s into %e[0, 0] [8, 3] [1, 1] : tensor<8x3xf32> into tensor<8x4xf32>
+    %b = tensor.insert_slice %x1 into %a[0, 3] [8, 1] [1, 1] : tensor<8x1xf32> into tensor<8x4xf32>
+    %y = linalg.generic {indexing_maps = [#row, #row, #sum], iterator_types = ["parallel", "reduction"]}
+        ins(%b, %w : tensor<8x4xf32>, tensor<8x4xf32>) outs(%z : tensor<8xf32>) {
+    ^bb0(%i: f32, %j: f32, %out: f32):
+      %p = arith.mulf %i, %j : f32
+      %q = arith.addf %out, %p : f32
+      linalg.yield %q : f32
+    } -> tensor<8xf32>
+    %n = tensor.extract_slice %b[0, 1] [8, 3] [1, 1] : tensor<8x4xf32> to tensor<8x3xf32>
+    lnn.yield %y : tensor<8xf32> carrying %n : tensor<8x3xf32>
+  }
+  return %r#0, %r#1 : tensor<16x8xf32>, tensor<8x3xf32>
+}
+
+// -----
+
+#row = affine_map<(c, k) -> (c, k)>
+#sum = affine_map<(c, k) -> (c)>
+#all = affine_map<(c) -> (c)>
+// The state before the step is read with one query, that behind it with
+// another; what they are used for is computed behind the loop.
+// CHECK-LABEL: @two_reads
+// CHECK: %[[R:.*]]:2, %{{.*}} = lnn.linear_recurrence decay %{{.*}} drive %{{.*}} read %{{.*}}, %{{.*}} before [true, false] from %{{.*}} dim 0
+// CHECK: %[[Y:.*]] = linalg.generic {{.*}} ins(%[[R]]#1, %[[R]]#0
+// CHECK: math.tanh
+// CHECK: return %[[Y]]
+func.func @two_reads(%s0: tensor<8x3xf32>, %a: tensor<16x8x3xf32>, %b: tensor<16x8x3xf32>, %w: tensor<8x3xf32>, %v: tensor<8x3xf32>) -> tensor<16x8xf32> {
+  %c16 = arith.constant 16 : index
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x3xf32>
+  %ev = tensor.empty() : tensor<8xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%ev : tensor<8xf32>) -> tensor<8xf32>
+  // expected-remark @+1 {{raised to lnn.linear_recurrence of a 3 x 8 state along dimension 0}}
+  %r:2 = lnn.scan %t of %c16 over (%at = %a dim 0, %bt = %b dim 0) carrying (%s = %s0) stacking (dim 0)
+      : (tensor<16x8x3xf32>, tensor<16x8x3xf32>, tensor<8x3xf32>) -> (tensor<16x8xf32>, tensor<8x3xf32>) {
+    %m = arith.mulf %at, %s : tensor<8x3xf32>
+    %n = arith.addf %m, %bt : tensor<8x3xf32>
+    %y0 = linalg.generic {indexing_maps = [#row, #row, #sum], iterator_types = ["parallel", "reduction"]}
+        ins(%s, %w : tensor<8x3xf32>, tensor<8x3xf32>) outs(%z : tensor<8xf32>) {
+    ^bb0(%i: f32, %j: f32, %out: f32):
+      %p = arith.mulf %i, %j : f32
+      %q = arith.addf %out, %p : f32
+      linalg.yield %q : f32
+    } -> tensor<8xf32>
+    %y1 = linalg.generic {indexing_maps = [#row, #row, #sum], iterator_types = ["parallel", "reduction"]}
+        ins(%n, %v : tensor<8x3xf32>, tensor<8x3xf32>) outs(%z : tensor<8xf32>) {
+    ^bb0(%i: f32, %j: f32, %out: f32):
+      %p = arith.mulf %i, %j : f32
+      %q = arith.addf %out, %p : f32
+      linalg.yield %q : f32
+    } -> tensor<8xf32>
+    %th = math.tanh %y1 : tensor<8xf32>
+    %y = arith.mulf %y0, %th : tensor<8xf32>
+    lnn.yield %y : tensor<8xf32> carrying %n : tensor<8x3xf32>
+  }
+  return %r#0 : tensor<16x8xf32>
 }

@@ -15,9 +15,11 @@ def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
       iterations or one step alone. Where a weight's constant factors have a zero there is no synapse, and the cell is `wired`.
     - `lnn.cfc` in its three modes: `tanh(ff1) (1 - t) + t tanh(ff2)`, `tanh(ff1) + t tanh(ff2)`, `a - a e^(-dt (|w| + |ff1|)) ff1`.
     - `lnn.ctrnn`: Euler steps `h' = h + r (act(W u + R h + b) - h)`, with an `lnn.feedback` where `u = x + F h`.
-    - `lnn.linear_recurrence`: a scan of nothing but `h' = a h + b`, where a and b do not depend on the state, that yields its states or
-      `sum_k h[.., k, ..] q[k]`; the latter, in the scan or behind it, where b is an outer product: a matrix state.
-    - `lnn.causal_conv`: a depthwise convolution of a sequence with K - 1 zeros in front of it, its channels contiguous, cut to its length.
+    - `lnn.linear_recurrence`: a scan of nothing but `h' = a h + b`, where a and b do not depend on the state, that yields its states, or
+      functions of sums `sum_k h[.., k, ..] q[k]` of the state before or after the step; or has one such sum behind it. The functions are
+      computed behind it. The state is a matrix then, and b an outer product where it is one.
+    - `lnn.causal_conv`: a depthwise convolution of a sequence with D (K - 1) zeros in front of it, its channels contiguous, cut to its length.
+      A scan's state that is a window of samples, [.., C, K], of which nothing but such sums are read, stays one and becomes [.., K, C].
     - `ode.solve`: a value h, a loop's state or any other, that becomes `h + dt sum b_i k_i`, where each `k_i` is one computation of `h + dt
       sum a_ij k_j`, and an explicit Runge-Kutta tableau has these coefficients. `h + f(h)` is a residual connection, and none.
 
