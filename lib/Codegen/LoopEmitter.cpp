@@ -546,11 +546,54 @@ Value LoopEmitter::load(OpOperand &operand, int64_t row, int64_t vector) {
     value = memref::LoadOp::create(b, operand.get(), indices(map, row, vector));
   else if (isContiguous(operand))
     value = loadVector(operand.get(), indices(map, row, vector), vector);
-  else
+  else if (value = loadStrided(operand, row, vector); !value)
     value = gather(operand, row, vector);
   if (isInput)
     loaded[key] = value;
   return value;
+}
+
+/// Every second element of a row, or every third or fourth: all between the
+/// first and the last lane's are loaded, as few vectors. Null where the lanes
+/// lie otherwise.
+Value LoopEmitter::loadStrided(OpOperand &operand, int64_t row,
+                               int64_t vector) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  auto type = cast<MemRefType>(operand.get().getType());
+  std::optional<int64_t> step =
+      addressStep(map, type, *plan.vectorDim, plan.lanes);
+  if (!step || *step < 2 || *step > 4 || plan.lanes < 4 || maskOf(vector) ||
+      !type.isLastDimUnitStride() || type.getElementType().isInteger(1) ||
+      llvm::any_of(
+          map.getResults().drop_back(),
+          [&](AffineExpr expr) {
+            return expr.isFunctionOfDim(*plan.vectorDim);
+          }))
+    return {};
+  SmallVector<Value> at = indices(map, row, vector);
+  Value first = at.back(), result;
+  VectorType lanes = vectorOf(type.getElementType());
+  for (int64_t part = 0; part < *step; ++part) {
+    // The last one ends with the last lane's element.
+    int64_t begin = std::min(part * plan.lanes, (plan.lanes - 1) * (*step - 1));
+    at.back() = add(first, begin);
+    Value loaded = vector::LoadOp::create(b, lanes, operand.get(), at);
+    if (!result) {
+      result = loaded;
+      continue;
+    }
+    SmallVector<int64_t> from;
+    for (int64_t lane = 0; lane < plan.lanes; ++lane) {
+      int64_t place = lane * *step;
+      bool isHere = place >= part * plan.lanes && place < begin + plan.lanes;
+      from.push_back(isHere               ? plan.lanes + place - begin
+                     : part > 1           ? lane
+                     : place < plan.lanes ? place
+                                          : 0);
+    }
+    result = vector::ShuffleOp::create(b, result, loaded, from);
+  }
+  return result;
 }
 
 /// Lane by lane; lanes that the mask excludes read the last element that

@@ -61,6 +61,8 @@ private:
   mlir::Value maskOf(int64_t vector) const;
   mlir::Value load(mlir::OpOperand &operand, int64_t row, int64_t vector);
   mlir::Value gather(mlir::OpOperand &operand, int64_t row, int64_t vector);
+  mlir::Value loadStrided(mlir::OpOperand &operand, int64_t row,
+                          int64_t vector);
   mlir::Value loadVector(mlir::Value memref, mlir::ValueRange at,
                          int64_t vector);
   void store(mlir::OpOperand &operand, int64_t row, int64_t vector,

@@ -93,3 +93,22 @@ func.func @start(%x: memref<2x3xf32>, %w: memref<3x8xf32>, %b: memref<8xf32>, %y
   }
   return
 }
+
+// Every third element: all between the first and the last lane's, in three
+// vectors, the last of which ends with the last lane's.
+// CHECK-LABEL: func.func @every_third
+// CHECK: %[[A:.*]] = vector.load %arg0[%c0]
+// CHECK: %[[B:.*]] = vector.load %arg0[%c8]
+// CHECK: %[[AB:.*]] = vector.shuffle %[[A]], %[[B]] [0, 3, 6, 9, 12, 15, 0, 0]
+// CHECK: %[[C:.*]] = vector.load %arg0[%c14]
+// CHECK: %[[V:.*]] = vector.shuffle %[[AB]], %[[C]] [0, 1, 2, 3, 4, 5, 12, 15]
+// CHECK: math.exp %[[V]]
+func.func @every_third(%x: memref<22xf32>, %y: memref<8xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i * 3)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%x : memref<22xf32>) outs(%y : memref<8xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %e = math.exp %a : f32
+    linalg.yield %e : f32
+  }
+  return
+}
