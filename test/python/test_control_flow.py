@@ -524,3 +524,68 @@ def test_scan_with_different_numbers_of_steps_is_refused():
     m = lnnc.compile(model([node], [V("xs", P.FLOAT, ["t", 3]), V("rs", P.FLOAT, ["u", 3])], out))
     with pytest.raises(lnnc.Error):
         m.run({"xs": f32(4, 3), "rs": f32(5, 3)})
+
+
+# ---- windows that data places ----
+
+
+def windows(size=2, bound="i", offset=1, opset=17):
+    """y[i] = sum of x[i + offset : i + offset + size] over a Loop, and the running sum of them."""
+    nodes = [
+        H.make_node("Unsqueeze", ["i", "zero"], ["i1"]),
+        H.make_node("Add", ["i1", "first"], ["start"]),
+        H.make_node("Add", [bound, "size"], ["e"]),
+        H.make_node("Add", ["offset", "e"], ["e1"]),
+        H.make_node("Reshape", ["e1", "one"], ["end"]),
+        H.make_node("Slice", ["x", "start", "end", "zero"], ["part"]),
+        H.make_node("ReduceSum", ["part", "zero"], ["y"], keepdims=0),
+        H.make_node("Add", ["s", "y"], ["sn"]),
+        H.make_node("Identity", ["c"], ["cn"]),
+    ]
+    body = H.make_graph(
+        nodes, "b", [V("i", P.INT64, []), V("c", P.BOOL, []), V("s", P.FLOAT, [3])],
+        [V("cn", P.BOOL, []), V("sn", P.FLOAT, [3]), V("y", P.FLOAT, [3])],
+    )  # fmt: skip
+    init = [
+        const("zero", [0], "i8"), const("one", [1], "i8"), const("size", size, "i8"),
+        const("first", [offset], "i8"), const("offset", offset, "i8"), const("s0", [0, 0, 0], "f4"),
+        const("go", True, bool),
+    ]  # fmt: skip
+    return model(
+        [H.make_node("Loop", ["n", "go", "s0"], ["s", "ys"], body=body)],
+        [V("x", P.FLOAT, ["t", 3]), V("n", P.INT64, []), V("j", P.INT64, [])],
+        [V("s", P.FLOAT, [3]), V("ys", P.FLOAT, ["n", 3])], init, opset,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size, offset", [(1, 0), (2, 1), (3, 0), (2, -1)])
+def test_slices_at_a_loops_counter(size, offset):
+    m, x = lnnc.compile(windows(size, offset=offset)), f32(9, 3)
+    skip = max(0, -offset)
+    for n in (0, 1, 9 - size - offset + 1):
+        inputs = {"x": x, "n": np.array(n), "j": np.array(0)}
+        if n and skip:
+            with pytest.raises(lnnc.InputError, match="a window is outside of its dimension"):
+                m.run(inputs)
+            continue
+        got = m.run(inputs)
+        want = [x[i + offset : i + offset + size].astype("f8").sum(0) for i in range(n)]
+        want = np.array(want).reshape(n, 3)
+        np.testing.assert_allclose(got["ys"], want, 1e-6, 1e-6)
+        np.testing.assert_allclose(got["s"], want.sum(0), 1e-5, 1e-5)
+    with pytest.raises(lnnc.InputError, match="a window is outside of its dimension"):
+        m.run({"x": x, "n": np.array(9 - size - offset + 2), "j": np.array(0)})
+
+
+def test_slices_whose_ends_are_of_other_data_are_refused():
+    with pytest.raises(lnnc.UnsupportedError, match=r"both be of one integer \(x\[i : i \+ 2\]\)"):
+        lnnc.compile(windows(bound="j"))
+    with pytest.raises(lnnc.UnsupportedError, match="both be of one integer"):
+        lnnc.compile(windows(size=0))
+
+
+def test_a_window_larger_than_its_dimension():
+    made = windows(4)
+    made.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 3
+    with pytest.raises(lnnc.CompileError, match="a window of 4 is larger than dimension 0"):
+        lnnc.compile(made)

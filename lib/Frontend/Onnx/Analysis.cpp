@@ -180,7 +180,10 @@ void Analysis::reportMissing(NodeOp node, bool known) {
                            llvm::join(inputs, "', '") + "'";
   (void)NodeView(node).unsupported(
       Twine("operator ") + operatorName(node) +
-      (known ? " is not known in this opset" : " is not known") + depends);
+      (known ? " is not known in opset " + Twine(node.getOpset()).str() +
+                   " (onnx.version_converter converts)"
+             : " is not known") +
+      depends);
 }
 
 void Analysis::reportBeyond(func::FuncOp function) {

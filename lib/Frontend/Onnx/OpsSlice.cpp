@@ -1,8 +1,8 @@
-//===- OpsSlice.cpp - Slice
-//-------------------------------------------------===//
+//===- OpsSlice.cpp - Slice -----------------------------------------------===//
 //
 // Bounds may depend on sizes; what cannot be told apart before the run is
-// clamped there.
+// clamped there. Data may say where a window of known size begins, as a loop's
+// counter does: it must lie within the dimension, which the run checks.
 //
 //===----------------------------------------------------------------------===//
 #include "OpShapeHelpers.h"
@@ -127,10 +127,10 @@ LogicalResult listsOfAttributes(NodeView &node, DimContext &c,
 LogicalResult listsOfInputs(NodeView &node, InfoFn in, SliceLists &lists) {
   for (unsigned i : {1u, 2u})
     if (!in(i).data)
-      return node.unsupported(Twine(i == 1 ? "starts" : "ends") + " (input " +
-                              Twine(i) +
-                              ") must be known from constants and the sizes of "
-                              "inputs");
+      return node.unsupported(
+          Twine(i == 1 ? "starts" : "ends") + " (input " + Twine(i) +
+          ") must be known from constants and the sizes of "
+          "inputs, or both be of one integer (x[i : i + 2])");
   lists.starts = *in(1).data;
   lists.ends = *in(2).data;
   lists.axes = llvm::to_vector(llvm::seq<int64_t>(0, lists.starts.size()));
@@ -195,7 +195,121 @@ SmallVector<Dim> sliced(ArrayRef<Dim> contents, ArrayRef<Dim> sizes,
   return result;
 }
 
+//===----------------------------------------------------------------------===//
+// Windows that data places: x[i : i + k]
+//===----------------------------------------------------------------------===//
+
+struct Window {
+  int64_t axis, size;
+};
+using ValueInfoFn = llvm::function_ref<const ValueInfo &(Value)>;
+
+std::optional<int64_t> onlyInteger(const ValueInfo &info) {
+  std::optional<SmallVector<int64_t>> values = knownIntegers(info);
+  return values && values->size() == 1 ? std::optional(values->front())
+                                       : std::nullopt;
+}
+
+/// One integer as another value and a constant, through nodes that keep it.
+std::pair<Value, int64_t> shifted(Value value, ValueInfoFn info) {
+  constexpr unsigned depth = 16;
+  constexpr int64_t far = int64_t(1) << 40;
+  int64_t by = 0;
+  for (unsigned i = 0; i < depth; ++i) {
+    auto node = value.getDefiningOp<NodeOp>();
+    if (!node || node.getDomain() || node.getInputs().empty())
+      break;
+    StringRef type = node.getOpType();
+    Value first = node.getInputs()[0];
+    bool keeps = type == "Unsqueeze" || type == "Squeeze" ||
+                 type == "Reshape" || type == "Identity" ||
+                 (type == "Cast" && isIndexType(info(first).elementType) &&
+                  isIndexType(info(value).elementType));
+    if (keeps) {
+      value = first;
+      continue;
+    }
+    if ((type != "Add" && type != "Sub") || node.getInputs().size() != 2)
+      break;
+    Value second = node.getInputs()[1];
+    std::optional<int64_t> constant = onlyInteger(info(second));
+    if (!constant && type == "Add") {
+      std::swap(first, second);
+      constant = onlyInteger(info(second));
+    }
+    if (!constant || *constant > far || *constant < -far)
+      break;
+    by += type == "Add" ? *constant : -*constant;
+    value = first;
+  }
+  return {value, by};
+}
+
+/// None where starts and ends are known, or are no such bounds.
+std::optional<Window> windowOf(NodeView &node, InfoFn in, ValueInfoFn info) {
+  if (node.opset() < 10 || (in(1).data && in(2).data))
+    return std::nullopt;
+  auto isOne = [&](unsigned i) {
+    return in(i).rank() == 1 && in(i).dims[0].isConst(1) &&
+           isIndexType(in(i).elementType);
+  };
+  if (!isOne(1) || !isOne(2) || (node.hasInput(4) && onlyInteger(in(4)) != 1))
+    return std::nullopt;
+  std::optional<int64_t> axis = node.hasInput(3) ? onlyInteger(in(3)) : 0;
+  auto [start, before] = shifted(node.op.getInputs()[1], info);
+  auto [end, behind] = shifted(node.op.getInputs()[2], info);
+  int64_t rank = in(0).rank();
+  if (!axis || *axis < -rank || *axis >= rank || start != end ||
+      behind <= before)
+    return std::nullopt;
+  return Window{*axis < 0 ? *axis + rank : *axis, behind - before};
+}
+
+LogicalResult inferWindow(InferContext &ctx, Window window) {
+  ValueInfo &out = ctx.out(0);
+  out.elementType = ctx.in(0).elementType;
+  out.dims = ctx.in(0).dims;
+  Dim &size = out.dims[window.axis];
+  if (size.isConst() && size.value() < window.size)
+    return ctx.error("a window of " + Twine(window.size) +
+                     " is larger than dimension " + Twine(window.axis) +
+                     " of " + ctx.in(0).str());
+  size = ctx.dims.constant(window.size);
+  return success();
+}
+
+void expandWindow(ExpandContext &ctx, Window window) {
+  OpBuilder &b = ctx.b;
+  Location loc = ctx.loc;
+  Value start = reshape(ctx, input(ctx, 1), ctx.inInfo(1).dims, {});
+  start =
+      toIndex(b, loc, tensor::ExtractOp::create(b, loc, start, ValueRange()),
+              ctx.inInfo(1).elementType);
+  Value zero = arith::ConstantIndexOp::create(b, loc, 0),
+        size = arith::ConstantIndexOp::create(b, loc, window.size),
+        last = arith::SubIOp::create(
+            b, loc, ctx.index(ctx.inInfo(0).dims[window.axis]), size);
+  auto compare = [&](arith::CmpIPredicate predicate, Value a, Value c) {
+    return arith::CmpIOp::create(b, loc, predicate, a, c);
+  };
+  check(ctx,
+        arith::AndIOp::create(b, loc,
+                              compare(arith::CmpIPredicate::sge, start, zero),
+                              compare(arith::CmpIPredicate::sle, start, last)),
+        "a window is outside of its dimension");
+  // Clamped where it is used, too: the check may come behind.
+  Value at = arith::MaxSIOp::create(
+      b, loc, arith::MinSIOp::create(b, loc, start, last), zero);
+  SmallVector<OpFoldResult> offsets = zeros(ctx, ctx.inInfo(0).rank());
+  offsets[window.axis] = at;
+  give(ctx, 0, slice(ctx, input(ctx, 0), offsets, ctx.outInfo(0).dims, {}));
+}
+
 LogicalResult inferSlice(InferContext &ctx) {
+  auto info = [&](Value value) -> const ValueInfo & { return ctx.info(value); };
+  auto given = [&](unsigned i) -> const ValueInfo & { return ctx.in(i); };
+  if (std::optional<Window> window = windowOf(ctx, given, info))
+    return inferWindow(ctx, *window);
   SmallVector<AxisSlice> axes;
   auto in = [&](unsigned i) -> const ValueInfo & { return ctx.in(i); };
   if (failed(sliceAxes(ctx, ctx.dims, in, axes)))
@@ -238,6 +352,12 @@ Value gatherSteps(ExpandContext &ctx, Value data, ArrayRef<AxisSlice> axes) {
 }
 
 LogicalResult expandSlice(ExpandContext &ctx) {
+  auto info = [&](Value value) -> const ValueInfo & { return ctx.info(value); };
+  auto given = [&](unsigned i) -> const ValueInfo & { return ctx.inInfo(i); };
+  if (std::optional<Window> window = windowOf(ctx, given, info)) {
+    expandWindow(ctx, *window);
+    return success();
+  }
   SmallVector<AxisSlice> axes;
   auto in = [&](unsigned i) -> const ValueInfo & { return ctx.inInfo(i); };
   if (failed(sliceAxes(ctx, ctx.dims, in, axes)))
