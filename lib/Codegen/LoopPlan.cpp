@@ -206,11 +206,14 @@ public:
   CostModel(linalg::GenericOp op, ArrayRef<unsigned> free)
       : op(op), free(free) {
     extents = op.getStaticLoopRanges();
-    for (int64_t &extent : extents)
-      extent = ShapedType::isDynamic(extent) ? 64 : extent;
     bodyCost = 1;
     for (Operation &inner : op.getRegion().front().without_terminator())
       bodyCost += isCostly(inner) ? 20 : 1;
+    for (auto [d, kind] : llvm::enumerate(op.getIteratorTypesArray()))
+      if (kind == utils::IteratorType::reduction)
+        terms *= double(ShapedType::isDynamic(extents[d])
+                            ? many
+                            : std::max<int64_t>(extents[d], 1));
   }
 
   double scalar() const {
@@ -226,11 +229,20 @@ public:
   }
 
 private:
+  static constexpr int64_t many = 64;
+
+  /// Where an extent is known only when the model runs, it may be one: lanes
+  /// are of no use then.
   double iterations(std::optional<unsigned> dim, int64_t lanes) const {
     double count = 1;
-    for (auto [d, extent] : llvm::enumerate(extents))
-      count *= dim && d == *dim ? double((extent + lanes - 1) / lanes)
-                                : double(extent);
+    for (auto [d, extent] : llvm::enumerate(extents)) {
+      bool inLanes = dim && d == *dim;
+      if (!ShapedType::isDynamic(extent))
+        count *= double(inLanes ? llvm::divideCeil(extent, lanes) : extent);
+      else
+        count *= inLanes ? 0.75 * llvm::divideCeil(many, lanes) + 0.25 * many
+                         : double(many);
+    }
     return count;
   }
 
@@ -242,14 +254,24 @@ private:
         addressStep(op.getMatchingIndexingMap(&operand), type, dim, lanes);
     if (step && (*step == 0 || *step == 1))
       return 0.5;
-    // Stores lane by lane cost more where the vector is masked.
-    return op.isDpsInit(&operand) ? 3.0 * lanes : 1.5 * lanes;
+    // Stores lane by lane cost more where the vector is masked. A sum is stored
+    // once; but the rows of a block share what they load, not what they store,
+    // and its blocks are small.
+    if (op.isDpsInit(&operand)) {
+      double each = 3.0 * lanes;
+      return terms > 1 ? std::clamp(3 * each / terms, 4.0, each) : each;
+    }
+    // A few vectors, shuffled.
+    if (step && *step > 1 && *step <= 4 && lanes >= 4)
+      return double(*step);
+    return 1.5 * lanes;
   }
 
   linalg::GenericOp op;
   ArrayRef<unsigned> free;
   SmallVector<int64_t> extents;
   double bodyCost;
+  double terms = 1; ///< of a sum
 };
 } // namespace
 
@@ -358,6 +380,16 @@ static double blockCost(int64_t rows, int64_t vectors, int64_t inits,
          llvm::divideCeil(vectorExtent, vectors);
 }
 
+/// Whether a vector of an output is stored lane by lane.
+static bool isScattered(linalg::GenericOp op, const LoopPlan &plan) {
+  return plan.vectorDim &&
+         llvm::any_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
+           return addressStep(op.getMatchingIndexingMap(&output),
+                              cast<ShapedType>(output.get().getType()),
+                              *plan.vectorDim, plan.lanes) != 1;
+         });
+}
+
 /// Rows and vectors of a block. Where the number of rows is known only when the
 /// model runs, one alone counts as much as each of many.
 static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
@@ -374,12 +406,16 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
     rowExtent = many;
   double best = 0;
   int64_t bestRows = 1, bestVectors = 1;
+  // Each of a block's scattered elements is a store in the code.
+  constexpr int64_t mostStores = 128;
+  int64_t stores = isScattered(op, plan) ? plan.lanes * inits : 0;
   for (int64_t rows = 1; rows <= std::min<int64_t>(rowExtent, 8); ++rows)
     for (int64_t vectors = 1; vectors <= std::min<int64_t>(vectorExtent, 8);
          ++vectors) {
       // Accumulators, what the rows share, and one value of a row.
       int64_t live = rows * vectors * inits + (rows > 1 ? vectors * inits : 0);
-      if (live + 1 > registers && rows * vectors > 1)
+      if ((live + 1 > registers || rows * vectors * stores > mostStores) &&
+          rows * vectors > 1)
         continue;
       double cost = blockCost(rows, vectors, inits, rowExtent, vectorExtent);
       if (dynamic)

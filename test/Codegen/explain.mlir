@@ -26,3 +26,31 @@ func.func @sum(%x: memref<32xf32>, %y: memref<f32>) {
   }
   return
 }
+
+// A sum stores once what it loads in each iteration: lanes that are scattered in the output, rather than in an input.
+func.func @channels_first(%x: memref<100x64xf32>, %w: memref<64x32xf32>, %y: memref<32x100xf32>) {
+  // expected-remark @+1 {{8 lanes out of 32; blocks of 5 rows out of 100 x 2 vectors}}
+  linalg.generic {indexing_maps = [affine_map<(c, t, k) -> (t, k)>, affine_map<(c, t, k) -> (k, c)>, affine_map<(c, t, k) -> (c, t)>],
+                  iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : memref<100x64xf32>, memref<64x32xf32>) outs(%y : memref<32x100xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    %q = arith.addf %o, %p : f32
+    linalg.yield %q : f32
+  }
+  return
+}
+
+// How many there are is not known: it may be one. Channels are 32.
+func.func @unknown_time(%x: memref<64x?xf32>, %w: memref<64x32xf32>, %y: memref<32x?xf32>) {
+  // expected-remark @+1 {{8 lanes out of 32; blocks of 2 rows out of ? x 4 vectors}}
+  linalg.generic {indexing_maps = [affine_map<(c, t, k) -> (k, t)>, affine_map<(c, t, k) -> (k, c)>, affine_map<(c, t, k) -> (c, t)>],
+                  iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : memref<64x?xf32>, memref<64x32xf32>) outs(%y : memref<32x?xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %p = arith.mulf %a, %b : f32
+    %q = arith.addf %o, %p : f32
+    linalg.yield %q : f32
+  }
+  return
+}
