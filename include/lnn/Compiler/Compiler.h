@@ -56,9 +56,9 @@ struct CompileOptions {
                                     ///< are to vary: input:axis=name
   bool streaming = false; ///< states that start from zeros inside of the model
                           ///< become arguments and results
-  bool explainCodegen = false; ///< a remark for each loop nest of the code
-  std::string weights = "f32"; ///< how constant matrices are stored: f32, bf16
-                               ///< or int8
+  bool explainCodegen = false;  ///< a remark for each loop nest of the code
+  std::string weights = "f32";  ///< how constant matrices are stored: f32, bf16
+                                ///< or int8
   std::string products = "f32"; ///< what products with constant matrices
                                 ///< multiply, sums being of f32: f32 or bf16
   std::string math = "accurate"; ///< elementary functions: accurate (2 ulp) or
