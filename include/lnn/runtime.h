@@ -4,7 +4,8 @@
  * it, describes it, runs it, and carries its states from step to step.
  *
  * Threads: a model is immutable and may be used by any number of threads at
- * once. A session belongs to one thread at a time.
+ * once. A session belongs to one thread at a time. The library starts threads
+ * only where a pool is made (see "Threads").
  *
  * Trust: AN ARTIFACT IS NATIVE CODE. Loading one runs it, with all the rights
  * of the process, like any shared library. Damaged files and files of other
@@ -15,7 +16,10 @@
  * words what was wrong.
  *
  * Time: after lnn_session_create, a step whose sizes were reserved (see there)
- * takes no lock, makes no system call and allocates nothing.
+ * takes no lock, makes no system call and allocates nothing. So does lnn_run
+ * from its second call of the same sizes on, into memory of the caller's, as
+ * long as not more than two threads call a model at once: a model keeps that
+ * many calls' memory. With a pool there is one exception, said there.
  *===----------------------------------------------------------------------===*/
 #ifndef LNN_RUNTIME_H
 #define LNN_RUNTIME_H
@@ -50,6 +54,7 @@ typedef enum lnn_status {
 typedef struct lnn_model lnn_model;
 typedef struct lnn_session lnn_session;
 typedef struct lnn_profile lnn_profile;
+typedef struct lnn_pool lnn_pool;
 
 /* An array that the caller describes. */
 typedef struct lnn_tensor {
@@ -130,6 +135,41 @@ LNN_API const lnn_tensor_info *lnn_model_output(const lnn_model *model,
 /* The index of that name, or -1. */
 LNN_API int32_t lnn_model_find_input(const lnn_model *model, const char *name);
 LNN_API int32_t lnn_model_find_output(const lnn_model *model, const char *name);
+
+/*===- Threads
+ * --------------------------------------------------------------===*/
+
+/* A call on several threads. The compiler proves of most models that the rows
+ * of a batch are independent (lnn_model_has_rows): no operation reads across
+ * them. Parts of the batch of such a model, 8 rows at least, are then computed
+ * by the threads of a pool, the caller among them. The bits are the same for
+ * any number of threads. All other models, batches below 16 rows, and calls
+ * that find the pool at work for another, run on the caller's thread alone.
+ *
+ * A pool's threads wait: for the next call, busily for 50 us where there is a
+ * processor for each, then asleep. Waking them takes a system call, which is
+ * the exception to what is said of time above. A call never waits for a thread
+ * that has not begun with a part. Threads have all signals blocked, and round
+ * and treat denormals as the caller's does. After a fork, the child's first
+ * call starts them anew. */
+
+/* Starts threads-1 threads, for up to 1024 in all. LNN_ERR_MEMORY where the
+ * system does not allow so many. */
+LNN_API lnn_status lnn_pool_create(int32_t threads, lnn_pool **pool);
+/* Gives the pool back. Its threads end with the last model that uses it. NULL
+ * is ignored. */
+LNN_API void lnn_pool_free(lnn_pool *pool);
+LNN_API int32_t lnn_pool_threads(const lnn_pool *pool);
+/* Lets the model's calls and sessions run on a pool, which other models may
+ * use too; NULL: on the caller's thread, as at first. Not while the model is in
+ * use. */
+LNN_API lnn_status lnn_model_set_pool(lnn_model *model, lnn_pool *pool);
+/* Gives the model a pool of its own; 1: none. Not while the model is in use. */
+LNN_API lnn_status lnn_model_set_threads(lnn_model *model, int32_t threads);
+LNN_API int32_t lnn_model_threads(const lnn_model *model); /* at least 1 */
+/* 1 if the rows of the model's batch are independent, so that threads can share
+ * the work; else 0. */
+LNN_API int32_t lnn_model_has_rows(const lnn_model *model);
 
 /*===- One call
  * -------------------------------------------------------------===*/

@@ -4,6 +4,7 @@
 #include "lnn/Codegen/Passes.h"
 
 #include "lnn/Dialect/Lnn/Lnn.h"
+#include "lnn/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/IR/PatternMatch.h"
 
@@ -206,7 +207,8 @@ struct LnnVectorizeLoopsPass
         failed(storeInitialValues(generic, rewriter)))
       return failure();
     ++(plan.vectorDim ? numVector : numScalar);
-    if (explain)
+    if (explain &&
+        generic->getParentOfType<func::FuncOp>().getName() != kRowsEntry)
       generic.emitRemark() << describe(generic, plan);
     LoopEmitter(generic, plan, rewriter).emit();
     rewriter.eraseOp(generic);

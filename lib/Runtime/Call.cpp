@@ -16,7 +16,7 @@ Call::Call(const lnn_model &model)
       outDims(model.outputDims.back()), sizedFor(model.inputDims.back()),
       sizedOutDims(model.outputDims.back()), out(model.outputs.size()),
       targets(model.outputs.size()), packed(model.inputs.size()),
-      owned(model.outputs.size()) {}
+      owned(model.outputs.size()), parts(model) {}
 
 void Call::begin(const int64_t *fixed) {
   for (size_t k = 0; k < symbolSizes.size(); ++k) {
@@ -167,6 +167,7 @@ void Call::reserve(const int64_t *sizes, const std::vector<size_t> &inputs,
     }
   computeSizes();
   scratch.reserve(scratchBytes);
+  parts.prepare(inDims, outDims);
   for (size_t i : inputs) {
     int64_t bytes =
         denseBytes(model.abi->inputs[i].dtype,
@@ -182,6 +183,7 @@ void Call::reserve(const int64_t *sizes, const std::vector<size_t> &inputs,
 
 void Call::reserveLike(const Call &other) {
   scratch.reserve(other.scratch.capacity());
+  parts.prepareLike(other.parts);
   for (size_t i = 0; i < packed.size(); ++i)
     packed[i].reserve(other.packed[i].capacity());
   for (size_t j = 0; j < owned.size(); ++j)
@@ -367,9 +369,30 @@ void Call::failRun() const {
                           : "the model failed and did not say why");
 }
 
+/// On the model's threads; false, and nothing done, where it has none to help,
+/// or the batch cannot be split.
+bool Call::runParts() {
+  if (!model.pool || !model.rows || figures || !parts.prepare(inDims, outDims))
+    return false;
+  int32_t message = -1;
+  switch (parts.run(*model.pool, in, out, message)) {
+  case Parts::Busy:
+    return false;
+  case Parts::Failed:
+    failed = message;
+    outOfMemory = message == Parts::noMemory;
+    failRun();
+  case Parts::Done:
+    break;
+  }
+  return true;
+}
+
 void Call::run() {
   checkOutputsApart();
   separate();
+  if (runParts())
+    return;
   scratch.reserve(static_cast<size_t>(scratchBytes));
   static constexpr lnn_abi_services services = {allocOutput, allocScratch,
                                                 recordFailure};
@@ -433,20 +456,20 @@ void lnn::runtime::runOnce(const lnn_model *model, const lnn_tensor *inputs,
                             std::to_string(model->outputs.size()) +
                             " outputs (" + listNames(model->outputs) +
                             "), found room for " + std::to_string(n_outputs));
-  Call call(*model);
-  call.begin(nullptr);
+  Lease call(*model);
+  call->begin(nullptr);
   for (size_t i = 0; i < n_inputs; ++i)
-    call.bindInput(i, inputs[i]);
-  call.computeSizes();
+    call->bindInput(i, inputs[i]);
+  call->computeSizes();
   for (size_t j = 0; j < n_outputs; ++j)
-    call.bindOutput(j, outputs[j]);
-  call.measureInto(figures);
-  call.run();
+    call->bindOutput(j, outputs[j]);
+  call->measureInto(figures);
+  call->run();
   for (size_t j = 0; j < n_outputs; ++j) {
     bool allocated = !outputs[j].data;
-    call.finishOutput(j, outputs[j]);
+    call->finishOutput(j, outputs[j]);
     if (allocated)
-      call.giveAway(j);
+      call->giveAway(j);
   }
 }
 
@@ -460,12 +483,12 @@ lnn_status lnn_output_dims(const lnn_model *model, const lnn_tensor *inputs,
       fail(LNN_ERR_USAGE, "lnn_output_dims: room for " +
                               std::to_string(model->outputDims.back()) +
                               " sizes is needed");
-    Call call(*model);
-    call.begin(nullptr);
+    Lease call(*model);
+    call->begin(nullptr);
     for (size_t i = 0; i < n_inputs; ++i)
-      call.bindInput(i, inputs[i], /*needsData=*/false);
-    call.computeSizes();
-    std::copy(call.allOutputDims().begin(), call.allOutputDims().end(), dims);
+      call->bindInput(i, inputs[i], /*needsData=*/false);
+    call->computeSizes();
+    std::copy(call->allOutputDims().begin(), call->allOutputDims().end(), dims);
   });
 }
 

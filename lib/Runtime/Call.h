@@ -4,6 +4,7 @@
 
 #include "Buffer.h"
 #include "Model.h"
+#include "Parts.h"
 
 #include <vector>
 
@@ -69,6 +70,7 @@ private:
   std::string inputShapes() const;
   void checkOutput(size_t index, const lnn_tensor &tensor) const;
   void separate();
+  bool runParts();
   void checkOutputsApart() const;
   /// Memory of this call's for an output of these sizes, with room for the
   /// sizes behind it.
@@ -95,12 +97,28 @@ private:
   std::vector<Target> targets;
   std::vector<Buffer> packed, owned;
   Buffer scratch;
+  Parts parts; ///< for runs on several threads
   std::vector<Buffer> extraScratch;
   int32_t failed = -1; // the first check that did not hold
   lnn_abi_figures *figures = nullptr;
   bool outOfMemory = false; // an allocation in the run failed
   int32_t misfit = -1; // an output whose size, known in the run only, is not
                        // that of its memory
+};
+
+/// A call's memory that the model keeps between calls.
+class Lease {
+public:
+  explicit Lease(const lnn_model &model)
+      : model(model), call(model.takeCall()) {}
+  ~Lease() { model.keepCall(call); }
+  Lease(const Lease &) = delete;
+  Lease &operator=(const Lease &) = delete;
+  Call *operator->() const { return call; }
+
+private:
+  const lnn_model &model;
+  Call *call;
 };
 
 /// lnn_run, which throws; figures are for a model that measures itself.

@@ -1,9 +1,11 @@
 //===- Model.cpp - loading and describing artifacts -----------------------===//
 #include "Model.h"
 
+#include "Call.h"
 #include "CpuFeatures.h"
 #include "Elf.h"
 #include "Error.h"
+#include "Pool.h"
 #include "Shape.h"
 
 #include <algorithm>
@@ -118,10 +120,40 @@ bool arePaired(const lnn_abi_model &abi) {
 } // namespace
 
 lnn_model::~lnn_model() {
+  for (std::atomic<Call *> &call : idle)
+    delete call.load();
+  if (pool)
+    pool->release();
   if (library)
     ::dlclose(library);
   if (file >= 0)
     ::close(file);
+}
+
+void lnn_model::setPool(lnn_pool *other) {
+  if (other)
+    other->retain();
+  if (pool)
+    pool->release();
+  pool = other;
+}
+
+Call *lnn_model::takeCall() const {
+  for (std::atomic<Call *> &place : idle)
+    if (place.load(std::memory_order_relaxed))
+      if (Call *call = place.exchange(nullptr, std::memory_order_acquire))
+        return call;
+  return new Call(*this);
+}
+
+void lnn_model::keepCall(Call *call) const {
+  for (std::atomic<Call *> &place : idle) {
+    Call *none = nullptr;
+    if (place.compare_exchange_strong(none, call, std::memory_order_release,
+                                      std::memory_order_relaxed))
+      return;
+  }
+  delete call;
 }
 
 lnn_model *lnn_model::load(const void *bytes, size_t size,
@@ -138,6 +170,7 @@ lnn_model *lnn_model::load(const void *bytes, size_t size,
   model->chooseVersion(name);
   model->checkDescriptor(name);
   model->checkProfile(name);
+  model->checkRows(name);
   model->describe();
   return model.release();
 }
@@ -188,6 +221,41 @@ void lnn_model::checkProfile(const std::string &name) const {
     fail(LNN_ERR_LOAD, "cannot load " + name +
                            ": its descriptor is damaged (a region makes no "
                            "sense)");
+}
+
+/// Each tensor has rows in a dimension of its own, and all as many: one size,
+/// a multiple of the chunk's, or sizes that calls say.
+static bool haveRows(const lnn_abi_tensor *tensors, int32_t count,
+                     const int32_t *axes, int32_t chunk, int64_t &rows) {
+  if (!axes && count)
+    return false;
+  for (int32_t i = 0; i < count; ++i) {
+    if (axes[i] < -1 || axes[i] >= tensors[i].rank)
+      return false;
+    if (axes[i] < 0)
+      continue;
+    int64_t size = tensors[i].dims[axes[i]];
+    if (chunk ? size < chunk || size % chunk || (rows && size != rows)
+              : size >= 0)
+      return false;
+    rows = size;
+  }
+  return true;
+}
+
+void lnn_model::checkRows(const std::string &name) const {
+  if (!rows)
+    return;
+  int64_t size = 0;
+  if (rows->struct_bytes < sizeof *rows || rows->chunk < 0 || !rows->sizes ||
+      !rows->run ||
+      !haveRows(abi->inputs, abi->n_inputs, rows->input_axes, rows->chunk,
+                size) ||
+      !haveRows(abi->outputs, abi->n_outputs, rows->output_axes, rows->chunk,
+                size))
+    fail(LNN_ERR_LOAD, "cannot load " + name +
+                           ": its descriptor is damaged (the rows of its "
+                           "batch make no sense)");
 }
 
 /// Fails where no descriptor is there, or where what may be read of one isn't
@@ -246,6 +314,9 @@ void lnn_model::chooseVersion(const std::string &name) {
     auto profiled = reinterpret_cast<lnn_profile_descriptor_fn>(
         ::dlsym(library, (LNN_ABI_PROFILE_SYMBOL + suffix).c_str()));
     profile = profiled ? profiled() : nullptr;
+    auto split = reinterpret_cast<lnn_rows_descriptor_fn>(
+        ::dlsym(library, (LNN_ABI_ROWS_SYMBOL + suffix).c_str()));
+    rows = split ? split() : nullptr;
   }
   if (!abi)
     fail(LNN_ERR_CPU, prefix + refused +

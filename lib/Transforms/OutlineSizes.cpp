@@ -41,10 +41,15 @@ struct OutlineSizesPass : impl::LnnOutlineSizesPassBase<OutlineSizesPass> {
           "lnn-outline-sizes needs a @main that lnn-prepare-entry made");
       return signalPassFailure();
     }
-    build(main);
+    Messages messages;
+    build(main, "lnn_sizes", messages);
+    if (auto rows = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
+            getOperation(), StringAttr::get(&getContext(), kRowsEntry)))
+      build(rows, "lnn_sizes_rows", messages);
+    main->setAttr("lnn.messages", messages.get(&getContext()));
   }
 
-  void build(func::FuncOp main) {
+  void build(func::FuncOp main, StringRef name, Messages &messages) {
     MLIRContext *context = &getContext();
     Location loc = main.getLoc();
     OpBuilder b(context);
@@ -52,7 +57,7 @@ struct OutlineSizesPass : impl::LnnOutlineSizesPassBase<OutlineSizesPass> {
     auto pointer = LLVM::LLVMPointerType::get(context);
     auto type = FunctionType::get(context, {pointer, pointer, pointer},
                                   {b.getI32Type()});
-    auto func = func::FuncOp::create(b, loc, "lnn_sizes", type);
+    auto func = func::FuncOp::create(b, loc, name, type);
     Block *entry = func.addEntryBlock();
     b.setInsertionPointToStart(entry);
     SmallVector<int64_t> firstDim; // of each argument, in the flat array
@@ -68,13 +73,11 @@ struct OutlineSizesPass : impl::LnnOutlineSizesPassBase<OutlineSizesPass> {
                                       cast<ShapedType>(argument.getType()), dim,
                                       firstDim[argument.getArgNumber()] + dim);
                      });
-    Messages messages;
     testChecks(main, sizes, messages);
     storeOutputs(main, sizes, func.getArgument(1));
     storeScratch(main, sizes, func.getArgument(2));
     OpBuilder &end = sizes.getBuilder();
     func::ReturnOp::create(end, loc, constant(end, loc, -1, 32));
-    main->setAttr("lnn.messages", messages.get(context));
   }
 
   static Value constant(OpBuilder &b, Location loc, int64_t value,

@@ -248,12 +248,22 @@ struct PrepareEntryPass : impl::LnnPrepareEntryPassBase<PrepareEntryPass> {
           "@main has more than one block; write its control flow with scf");
       return signalPassFailure();
     }
+    if (failed(prepare(func)))
+      return signalPassFailure();
+    auto rows = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
+        getOperation(), StringAttr::get(&getContext(), kRowsEntry));
+    if (rows && failed(prepare(rows)))
+      return signalPassFailure();
+  }
+
+  static LogicalResult prepare(func::FuncOp func) {
     Signature signature(func);
     if (failed(signature.read()))
-      return signalPassFailure();
+      return failure();
     materializeResults(func);
     rewriteAttributes(func);
     signature.write();
+    return success();
   }
 
   static void materializeResults(func::FuncOp func) {

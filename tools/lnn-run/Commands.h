@@ -23,7 +23,7 @@ struct Options {
   std::string model, inputs, outputs, verify;
   std::string profile; ///< "text" or "svg" where one is wanted
   bool describe = false, help = false, version = false;
-  long bench = 0;
+  long bench = 0, threads = 1;
   double atol = 1e-6, rtol = 1e-6;
   std::vector<std::pair<std::string, int64_t>> sizes;
 };

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "Commands.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -43,6 +44,8 @@ lnn-run options:
                         --bench calls (100 without it)
   --rtol=<number>     - Relative tolerance of --verify (1e-6 by default)
   --size=<name>=<n>   - Size of a dynamic dimension for random inputs (1 by default)
+  --threads=<count>   - Compute parts of a batch on that many threads (1 by default), where the model's
+                        rows are independent; results are the same bits
   --verify=<file>     - An .npz file with sets of inputs in0.<name>, in1.<name>, ... and of results
                         out0.<name>, ...; all must agree: |error| <= atol + rtol * |reference|
 
@@ -110,14 +113,16 @@ bool setValue(Options &options, const std::string &name,
     options.rtol = toNumber(name, value);
   else if (name == "size")
     addSize(options, value);
+  else if (name == "threads")
+    options.threads = toCount(name, value);
   else
     return false;
   return true;
 }
 
 bool isValueOption(const std::string &name) {
-  for (const char *known :
-       {"inputs", "outputs", "verify", "bench", "atol", "rtol", "size"})
+  for (const char *known : {"inputs", "outputs", "verify", "bench", "atol",
+                            "rtol", "size", "threads"})
     if (name == known)
       return true;
   return false;
@@ -197,6 +202,9 @@ ExitCode execute(const Options &options) {
   lnn_model *loaded;
   check(lnn_model_load_file(options.model.c_str(), &loaded));
   std::unique_ptr<lnn_model, FreeModel> model(loaded);
+  if (options.threads != 1)
+    check(lnn_model_set_threads(loaded, static_cast<int32_t>(std::min<long>(
+                                            options.threads, INT32_MAX))));
   if (options.describe)
     describe(loaded);
   ExitCode code = Ok;

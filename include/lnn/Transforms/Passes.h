@@ -14,6 +14,8 @@
 #include "mlir/Pass/Pass.h"
 
 namespace lnn {
+/// The function that lnn-split-rows makes: @main for a part of the batch.
+constexpr llvm::StringLiteral kRowsEntry = "main_rows";
 #define GEN_PASS_DECL
 #include "lnn/Transforms/Passes.h.inc"
 #define GEN_PASS_REGISTRATION

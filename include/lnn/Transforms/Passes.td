@@ -9,7 +9,7 @@ def LnnPrepareEntryPass : Pass<"lnn-prepare-entry", "::mlir::ModuleOp"> {
   let description = [{
     Rewrites `@main`, a function on tensors, so that each result is materialized in an `lnn.output` buffer, and records the
     signature (`lnn.inputs`, `lnn.outputs`, `lnn.symbols`) on the function. The buffer is taken at the function's entry
-    where its sizes follow from the arguments' sizes. Arguments become read-only.
+    where its sizes follow from the arguments' sizes. Arguments become read-only. `@main_rows` is treated alike, where there is one.
 
     ```mlir
     func.func @main(%x: tensor<?xf32>) -> tensor<?xf32> { return %x : tensor<?xf32> }
@@ -25,6 +25,31 @@ def LnnPrepareEntryPass : Pass<"lnn-prepare-entry", "::mlir::ModuleOp"> {
   let dependentDialects = ["::lnn::LnnDialect", "::mlir::bufferization::BufferizationDialect",
                            "::mlir::tensor::TensorDialect", "::mlir::memref::MemRefDialect",
                            "::mlir::arith::ArithDialect"];
+}
+
+def LnnSplitRowsPass : Pass<"lnn-split-rows", "::mlir::ModuleOp"> {
+  let summary = "prove that a batch may be computed in parts, for threads";
+  let description = [{
+    Looks for a dimension of the arguments that counts rows: row `i` of every result that has the dimension follows from row `i` of the
+    arguments, in the same way for all `i`, and the other results follow from no row. Two dimensions are of one class where an operation
+    takes the same index into both: a parallel loop of a structured operation, a loop's carried value, a slice or a reshape that
+    keeps the dimension whole. A class is refused that some operation reads otherwise (a reduction over it, one of its elements, its
+    index or its size as a number, any operation that the pass doesn't know), that a value has twice, or that a constant
+    has whose rows differ.
+
+    The module's `lnn.rows` then says which dimension of each argument and result it is, or -1. Where calls say how many rows there are,
+    `@main` itself runs on parts of them. Where the number is fixed, at least at 16, `@main_rows` is a copy of `@main` for `chunk`
+    rows, a divisor of it that vectors fit into.
+
+    ```mlir
+    func.func @main(%x: tensor<256x8xf32>, %w: tensor<8x4xf32>) -> tensor<256x4xf32> {
+      %y = linalg.matmul ins(%x, %w : ...) outs(%zero : tensor<256x4xf32>) -> tensor<256x4xf32>
+    // becomes the same, and
+    module attributes {lnn.rows = {chunk = 32, inputs = array<i64: 0, -1>, outputs = array<i64: 0>}} {
+    func.func @main_rows(%x: tensor<32x8xf32>, %w: tensor<8x4xf32>) -> tensor<32x4xf32> {
+    ```
+  }];
+  let dependentDialects = ["::lnn::LnnDialect"];
 }
 
 def LnnCarryInPlacePass : Pass<"lnn-carry-in-place"> {
@@ -115,7 +140,7 @@ def LnnOutlineSizesPass : Pass<"lnn-outline-sizes", "::mlir::ModuleOp"> {
   let description = [{
     Makes `@lnn_sizes` from those parts of `@main` that depend on the sizes of the arguments alone: results' sizes (-1 where they
     depend on data), the arena's bytes, and every unconditional `lnn.check` on sizes, which is tested there and leaves
-    `@main`. Messages of all checks are collected in `lnn.messages`.
+    `@main`. Messages of all checks are collected in `lnn.messages`. Of `@main_rows`, where there is one, it makes `@lnn_sizes_rows`.
   }];
   let dependentDialects = ["::lnn::LnnDialect", "::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect",
                            "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];

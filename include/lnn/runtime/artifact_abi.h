@@ -145,6 +145,28 @@ typedef struct lnn_abi_profile {
 
 typedef const lnn_abi_profile *(*lnn_profile_descriptor_fn)(void);
 
+/* A model whose batch may be computed in parts exports a third function,
+ * `lnn_rows_descriptor`. Row i of each result that has rows follows from row i
+ * of the inputs, in the same way for all i; results without rows follow from
+ * none. So a run on rows [i, i + n) of all that have rows, and on the others as
+ * they are, makes rows [i, i + n) of the results, with the same bits. */
+#define LNN_ABI_ROWS_SYMBOL "lnn_rows_descriptor"
+
+typedef struct lnn_abi_rows {
+  uint32_t struct_bytes; /* sizeof(lnn_abi_rows) when it was compiled */
+  /* How many rows a run makes: a divisor of the model's fixed number of them;
+   * 0: any, where calls say how many there are. */
+  int32_t chunk;
+  /* Of each input and output: the dimension that counts rows, or -1. */
+  const int32_t *input_axes, *output_axes;
+  /* As those of lnn_abi_model, for that many rows. */
+  int32_t (*sizes)(const int64_t *dims, int64_t *output_dims,
+                   int64_t *scratch_bytes);
+  int32_t (*run)(lnn_abi_call *call);
+} lnn_abi_rows;
+
+typedef const lnn_abi_rows *(*lnn_rows_descriptor_fn)(void);
+
 #ifdef __cplusplus
 }
 #endif

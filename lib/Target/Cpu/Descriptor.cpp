@@ -72,6 +72,13 @@ private:
   /// Exports a function that returns a constant.
   void exportGetter(StringRef symbol, llvm::Constant *value);
   void buildProfile(ArrayRef<Attribute> regions);
+  void buildRows(DictionaryAttr rows);
+  /// A function of the module, which the descriptor alone refers to.
+  llvm::Constant *function(StringRef symbol) {
+    llvm::Function *f = module.getFunction(symbol);
+    f->setLinkage(llvm::GlobalValue::InternalLinkage);
+    return f;
+  }
 };
 
 llvm::Constant *DescriptorBuilder::texts(StringRef name) {
@@ -159,15 +166,30 @@ std::string DescriptorBuilder::required() const {
   return names;
 }
 
+/// An lnn_abi_rows.
+void DescriptorBuilder::buildRows(DictionaryAttr rows) {
+  int64_t chunk = rows.getAs<IntegerAttr>("chunk").getInt();
+  auto axes = [&](StringRef key) {
+    SmallVector<llvm::Constant *> values;
+    for (int64_t axis : rows.getAs<DenseI64ArrayAttr>(key).asArrayRef())
+      values.push_back(i32(axis));
+    return array(i32Type, values, "lnn_axes");
+  };
+  llvm::Constant *fields[] = {i32(sizeof(lnn_abi_rows)),
+                              i32(chunk),
+                              axes("inputs"),
+                              axes("outputs"),
+                              function(chunk ? "lnn_sizes_rows" : "lnn_sizes"),
+                              function(chunk ? "lnn_run_rows" : "lnn_run")};
+  exportGetter(
+      LNN_ABI_ROWS_SYMBOL,
+      global(llvm::ConstantStruct::getAnon(context, fields), "lnn_rows"));
+}
+
 void DescriptorBuilder::build() {
   StringRef name = attribute("lnn.name");
   if (name.empty())
     name = source.getName().value_or("model");
-  auto function = [&](StringRef symbol) -> llvm::Constant * {
-    llvm::Function *f = module.getFunction(symbol);
-    f->setLinkage(llvm::GlobalValue::InternalLinkage);
-    return f;
-  };
   auto count = [&](StringRef key) { return i32(list(key).size()); };
   llvm::Constant *fields[] = {i32(LNN_ABI_MAGIC),
                               i32(LNN_ABI_VERSION),
@@ -195,6 +217,8 @@ void DescriptorBuilder::build() {
   exportGetter(LNN_ABI_SYMBOL, model);
   if (source->hasAttr("lnn.regions"))
     buildProfile(list("lnn.regions"));
+  if (auto rows = source->getAttrOfType<DictionaryAttr>("lnn.rows"))
+    buildRows(rows);
 }
 
 } // namespace

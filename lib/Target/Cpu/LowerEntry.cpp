@@ -1,6 +1,7 @@
 //===- LowerEntry.cpp - make @main the entry point that a run calls -------===//
 #include "lnn/Dialect/Lnn/Profile.h"
 #include "lnn/Target/Cpu/Cpu.h"
+#include "lnn/Transforms/Passes.h"
 #include "lnn/runtime/artifact_abi.h"
 
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
@@ -359,6 +360,14 @@ struct LowerEntryPass : impl::LnnLowerEntryPassBase<LowerEntryPass> {
     }
     if (failed(EntryLowering(main).run()))
       return signalPassFailure();
+    if (auto rows = module.lookupSymbol<func::FuncOp>(kRowsEntry)) {
+      if (failed(EntryLowering(rows).run()))
+        return signalPassFailure();
+      for (StringRef key : {"lnn.inputs", "lnn.outputs", "lnn.symbols"})
+        rows->removeAttr(key);
+      rows.removeArgAttrsAttr();
+      rows.setName("lnn_run_rows");
+    }
     for (StringRef key :
          {"lnn.inputs", "lnn.outputs", "lnn.symbols", "lnn.messages"}) {
       module->setAttr(key, main->getAttr(key));

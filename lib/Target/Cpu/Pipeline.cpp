@@ -64,6 +64,8 @@ static void buildTensorStage(OpPassManager &pm,
   pm.addPass(createSymbolDCEPass());
   pm.addNestedPass<func::FuncOp>(createLnnUnifySizesPass());
   addCleanup(pm);
+  if (options.split && !options.profile)
+    pm.addPass(createLnnSplitRowsPass());
   bool narrow = options.products == "bf16";
   std::string weights = options.weights;
   buildFusionPipeline(pm, lanes, narrow && weights == "f32" ? "bf16" : weights,

@@ -88,7 +88,7 @@ struct StepCost : testing::Test {
                strided[] = {eight.x.tensor(), eight.dt.tensor()};
     strided[0].strides = strides;
     int failures = 0;
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 5000; ++i) {
       lnn_tensor own = {}, given = y.tensor();
       failures += lnn_session_step(session.get(), dense, 2, &own, 1) != LNN_OK;
       failures +=
@@ -106,6 +106,39 @@ TEST_F(StepCost, NoMemoryAndNoLock) {
   EXPECT_EQ(allocationsAfter, allocationsBefore);
   EXPECT_EQ(locksAfter, locksBefore);
   EXPECT_GT(allocationsBefore, 0) << "the counters do not count";
+}
+
+/// With a pool, but for waking who sleeps.
+TEST_F(StepCost, NoMemoryAndNoLockOnThreads) {
+  Model split = load("rows");
+  ASSERT_EQ(lnn_model_set_threads(split.get(), 2), LNN_OK);
+  session = newSession(split, {{"batch", 64}, {"time", 8}});
+  one = CellInputs(1, 64), eight = CellInputs(8, 64), y = Floats({8, 64, 2});
+  int failures = stepManyWays(); // a size that is not the reserved one
+  long allocationsBefore = allocations, locksBefore = locks;
+  failures += stepManyWays();
+  long allocationsAfter = allocations, locksAfter = locks;
+  EXPECT_EQ(failures, 0) << lnn_last_error();
+  EXPECT_EQ(allocationsAfter, allocationsBefore);
+  EXPECT_EQ(locksAfter, locksBefore);
+}
+
+/// lnn_run keeps its memory in the model.
+TEST_F(StepCost, NoMemoryAndNoLockInCalls) {
+  Floats hn({4, 2});
+  Longs kn({1, 4, 1});
+  std::vector<lnn_tensor> in = eight.all(),
+                          out = {y.tensor(), hn.tensor(), kn.tensor()};
+  auto run = [&] {
+    return lnn_run(model.get(), in.data(), in.size(), out.data(), out.size());
+  };
+  ASSERT_EQ(run(), LNN_OK) << lnn_last_error();
+  long allocationsBefore = allocations, locksBefore = locks;
+  lnn_status status = run();
+  long allocationsAfter = allocations, locksAfter = locks;
+  EXPECT_EQ(status, LNN_OK);
+  EXPECT_EQ(allocationsAfter, allocationsBefore);
+  EXPECT_EQ(locksAfter, locksBefore);
 }
 
 TEST_F(StepCost, NoSystemCall) {

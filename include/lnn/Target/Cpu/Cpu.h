@@ -78,6 +78,11 @@ struct CpuPipelineOptions
       *this, "fold-feedback",
       llvm::cl::desc("compose constant feedback into recurrent matrices"),
       llvm::cl::init(true)};
+  Option<bool> split{
+      *this, "split",
+      llvm::cl::desc("let threads compute parts of a batch, where rows are "
+                     "independent"),
+      llvm::cl::init(true)};
   Option<bool> profile{
       *this, "profile",
       llvm::cl::desc("count time, operations and bytes of the model's regions"),
