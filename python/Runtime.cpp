@@ -1,11 +1,13 @@
 //===- Runtime.cpp - lnnc._runtime: models and sessions for Python --------===//
 //
-// Takes a dict of NumPy arrays, and runs the compiled code on the arrays' own
-// memory, writing into new arrays. What can be wrong with names and dtypes is
-// told here, the rest by the runtime. No LLVM here.
+// Takes a dict of arrays, NumPy's or such that speak DLPack, and runs the
+// compiled code on the arrays' own memory, writing into new arrays. What can be
+// wrong with names and dtypes is told here, the rest by the runtime. No LLVM
+// here.
 //
 //===----------------------------------------------------------------------===//
 #include "lnn/runtime.h"
+#include "DLPack.h"
 
 #include <algorithm>
 #include <atomic>
@@ -160,25 +162,53 @@ py::object copyOf(const Tensor &tensor, const lnn_tensor &from) {
   return array;
 }
 
-/// The value given for an input, as an array of the input's dtype.
-py::object asInput(const Tensor &tensor, py::handle value) {
+/// A model whose bfloat16 NumPy has no name for takes the bits.
+bool isOf(const Tensor &tensor, lnn_dtype dtype) {
+  return dtype == tensor.info.dtype ||
+         (tensor.info.dtype == LNN_BF16 && dtype == LNN_U16 &&
+          tensor.type.kind() == 'u');
+}
+
+/// What is used of an array while the runtime works on its memory.
+struct Held {
+  py::object array; ///< NumPy's
+  Borrowed other;   ///< or another library's
+};
+
+[[noreturn]] void failType(const Tensor &tensor, const std::string &found) {
+  fail("InputError", "input '" + str(tensor.name) + "' is " + found +
+                         "; expected " + str(tensor.type) +
+                         " (dtypes are not converted)");
+}
+
+/// The value given for an input, which must have the input's dtype.
+lnn_tensor asInput(const Tensor &tensor, py::handle value, Held &held) {
   auto &api = py::detail::npy_api::get();
-  py::object array = py::reinterpret_borrow<py::object>(value);
+  held.array = py::reinterpret_borrow<py::object>(value);
   if (!api.PyArray_Check_(value.ptr())) {
+    if (Borrowed::canBe(value)) {
+      std::string error;
+      held.other = Borrowed::from(value, error);
+      if (!error.empty())
+        fail("InputError", "input '" + str(tensor.name) + "' " + error);
+      lnn_tensor view = held.other.tensor();
+      if (!isOf(tensor, view.dtype))
+        failType(tensor, held.other.typeName());
+      view.dtype = tensor.info.dtype;
+      return view;
+    }
     if (!py::hasattr(value, "__array__") || PyType_Check(value.ptr()))
       fail("InputError", "input '" + str(tensor.name) + "' is a " +
                              str(py::type::of(value).attr("__name__")) +
                              "; expected a NumPy array of " + str(tensor.type) +
                              " and shape " + str(tensor.shape()));
-    array = py::module_::import("numpy").attr("asarray")(value);
+    held.array = py::module_::import("numpy").attr("asarray")(value);
   }
-  auto *descr = py::detail::array_proxy(array.ptr())->descr;
+  auto *descr = py::detail::array_proxy(held.array.ptr())->descr;
   if (descr != tensor.type.ptr() &&
       !api.PyArray_EquivTypes_(descr, tensor.type.ptr()))
-    fail("InputError", "input '" + str(tensor.name) + "' is " +
-                           str(py::handle(descr)) + "; expected " +
-                           str(tensor.type) + " (dtypes are not converted)");
-  return array;
+    failType(tensor, str(py::handle(descr)));
+  return view(tensor, held.array);
 }
 
 py::dict asDict(const py::object &given) {
@@ -196,8 +226,27 @@ py::dict asDict(const py::object &given) {
 
 /// The arrays of a call, and the same as the runtime takes them.
 struct Inputs {
-  std::vector<py::object> arrays;
+  std::vector<Held> held;
   std::vector<lnn_tensor> tensors;
+};
+
+/// Where a caller wants the outputs: its own object for each, null where there
+/// is none, and its memory.
+struct Destinations {
+  explicit Destinations(size_t count) : objects(count), tensors(count) {}
+  std::vector<py::object> objects;
+  std::vector<lnn_tensor> tensors;
+  std::vector<Borrowed> borrowed;
+};
+
+/// Threads that models share.
+class Pool {
+public:
+  explicit Pool(int32_t threads) { check(lnn_pool_create(threads, &handle)); }
+  ~Pool() { lnn_pool_free(handle); }
+  Pool(const Pool &) = delete;
+  Pool &operator=(const Pool &) = delete;
+  lnn_pool *handle = nullptr;
 };
 
 class Model {
@@ -207,10 +256,13 @@ public:
   Model(const Model &) = delete;
   Model &operator=(const Model &) = delete;
 
+  void setThreads(int32_t threads);
   py::dict run(const py::object &given, const py::object &out) const;
   py::object call(const py::object &given, const py::object &out) const;
-  /// The caller's array for each output, null where there is none.
-  std::vector<py::object> destinations(const py::object &out) const;
+  /// Of the caller's dict, or None.
+  Destinations destinations(const py::object &out) const;
+  lnn_tensor asOutput(const Tensor &tensor, py::handle value,
+                      Destinations &found) const;
   /// Runs a model that measures itself: (calls, seconds, regions, table,
   /// picture).
   py::tuple profile(const py::object &given, int64_t calls) const;
@@ -220,15 +272,15 @@ public:
 
   lnn_model *handle = nullptr;
   std::vector<Tensor> inputs, outputs;
+  std::vector<const Tensor *> states; ///< of the inputs
+  std::vector<size_t> results;        ///< the outputs that replace no state
   py::object outputsType; ///< a class made by lnnc._outputs.make_type
 
 private:
-  std::vector<py::object> execute(const Inputs &given,
-                                  std::vector<py::object> arrays) const;
-  /// Puts arrays where the sizes of an output are told by these inputs, and
-  /// returns all outputs as the runtime takes them; it allocates the others.
-  std::vector<lnn_tensor> makeRoom(const Inputs &given,
-                                   std::vector<py::object> &arrays) const;
+  std::vector<py::object> execute(const Inputs &given, Destinations out) const;
+  /// Makes arrays for outputs whose sizes are told by these inputs; the runtime
+  /// allocates the others.
+  void makeRoom(const Inputs &given, Destinations &out) const;
   [[noreturn]] void failMissing(const Tensor &tensor,
                                 const py::dict &given) const;
   [[noreturn]] void failUnknown(const py::dict &given, bool session) const;
@@ -251,7 +303,21 @@ Model::Model(const py::bytes &artifact, const std::string &file) {
   for (size_t i = 0; i < lnn_model_output_count(handle); ++i) {
     outputs.emplace_back(*lnn_model_output(handle, i));
     outputRanks += outputs.back().info.rank;
+    if (!outputs.back().isState())
+      results.push_back(i);
   }
+  for (const Tensor &tensor : inputs)
+    if (tensor.isState())
+      states.push_back(&tensor);
+}
+
+void Model::setThreads(int32_t threads) {
+  py::gil_scoped_release release;
+  lnn_status status = lnn_model_set_threads(handle, threads);
+  if (status == LNN_OK)
+    return;
+  py::gil_scoped_acquire acquire;
+  check(status);
 }
 
 void Model::failMissing(const Tensor &tensor, const py::dict &given) const {
@@ -288,7 +354,7 @@ void Model::failUnknown(const py::dict &given, bool session) const {
 Inputs Model::gather(const py::object &given, bool session) const {
   py::dict dict = asDict(given);
   Inputs result;
-  result.arrays.reserve(inputs.size());
+  result.held.reserve(inputs.size());
   result.tensors.reserve(inputs.size());
   for (const Tensor &tensor : inputs) {
     if (session && tensor.isState())
@@ -298,22 +364,52 @@ Inputs Model::gather(const py::object &given, bool session) const {
       throw py::error_already_set();
     if (!value)
       failMissing(tensor, dict);
-    result.arrays.push_back(asInput(tensor, value));
-    result.tensors.push_back(view(tensor, result.arrays.back()));
+    result.tensors.push_back(
+        asInput(tensor, value, result.held.emplace_back()));
   }
-  if (size_t(PyDict_GET_SIZE(dict.ptr())) != result.arrays.size())
+  if (size_t(PyDict_GET_SIZE(dict.ptr())) != result.held.size())
     failUnknown(dict, session);
   return result;
 }
 
-std::vector<py::object> Model::destinations(const py::object &out) const {
-  std::vector<py::object> arrays(outputs.size());
+/// A writeable array of the output's dtype.
+lnn_tensor Model::asOutput(const Tensor &tensor, py::handle value,
+                           Destinations &found) const {
+  auto &api = py::detail::npy_api::get();
+  if (api.PyArray_Check_(value.ptr())) {
+    auto *proxy = py::detail::array_proxy(value.ptr());
+    if ((proxy->descr == tensor.type.ptr() ||
+         api.PyArray_EquivTypes_(proxy->descr, tensor.type.ptr())) &&
+        (proxy->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_))
+      return view(tensor, py::reinterpret_borrow<py::object>(value));
+  } else if (Borrowed::canBe(value)) {
+    std::string error;
+    Borrowed other = Borrowed::from(value, error);
+    if (!error.empty())
+      fail("InputError", "out['" + str(tensor.name) + "'] " + error);
+    if (isOf(tensor, other.tensor().dtype) && other.isWriteable()) {
+      found.borrowed.push_back(std::move(other));
+      lnn_tensor view = found.borrowed.back().tensor();
+      view.dtype = tensor.info.dtype;
+      return view;
+    }
+  }
+  fail("InputError", "out['" + str(tensor.name) +
+                         "'] must be a writeable NumPy array of " +
+                         str(tensor.type) + " and shape " +
+                         str(tensor.shape()) +
+                         ", or an array that DLPack 1 says is so");
+}
+
+Destinations Model::destinations(const py::object &out) const {
+  Destinations result(outputs.size());
   if (out.is_none())
-    return arrays;
+    return result;
   if (!PyDict_Check(out.ptr()))
     fail("InputError", "out is a dict of arrays by name; this is a " +
                            str(py::type::of(out).attr("__name__")));
   auto dict = py::reinterpret_borrow<py::dict>(out);
+  result.borrowed.reserve(outputs.size());
   size_t found = 0;
   for (size_t i = 0; i < outputs.size(); ++i) {
     PyObject *value =
@@ -323,18 +419,8 @@ std::vector<py::object> Model::destinations(const py::object &out) const {
     if (!value)
       continue;
     ++found;
-    auto &api = py::detail::npy_api::get();
-    bool isArray = api.PyArray_Check_(value);
-    auto *proxy = isArray ? py::detail::array_proxy(value) : nullptr;
-    if (!isArray ||
-        (proxy->descr != outputs[i].type.ptr() &&
-         !api.PyArray_EquivTypes_(proxy->descr, outputs[i].type.ptr())) ||
-        !(proxy->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_))
-      fail("InputError", "out['" + str(outputs[i].name) +
-                             "'] must be a writeable NumPy array of " +
-                             str(outputs[i].type) + " and shape " +
-                             str(outputs[i].shape()));
-    arrays[i] = py::reinterpret_borrow<py::object>(value);
+    result.tensors[i] = asOutput(outputs[i], value, result);
+    result.objects[i] = py::reinterpret_borrow<py::object>(value);
   }
   if (found != size_t(PyDict_GET_SIZE(dict.ptr()))) {
     std::string known;
@@ -347,58 +433,45 @@ std::vector<py::object> Model::destinations(const py::object &out) const {
         fail("InputError", "out: no output " + str(py::repr(key)) +
                                "; the outputs are: " + known);
   }
-  return arrays;
+  return result;
 }
 
-std::vector<lnn_tensor> Model::makeRoom(const Inputs &given,
-                                        std::vector<py::object> &arrays) const {
+void Model::makeRoom(const Inputs &given, Destinations &out) const {
   std::vector<int64_t> dims(outputRanks);
   check(lnn_output_dims(handle, given.tensors.data(), given.tensors.size(),
                         dims.data(), dims.size()));
-  std::vector<lnn_tensor> tensors(outputs.size());
   const int64_t *at = dims.data();
   for (size_t i = 0; i < outputs.size(); at += outputs[i++].info.rank) {
-    bool known = true;
-    for (int32_t d = 0; d < outputs[i].info.rank; ++d)
-      known &= at[d] >= 0;
-    if (!known && !arrays[i])
+    if (out.objects[i] || std::any_of(at, at + outputs[i].info.rank,
+                                      [](int64_t dim) { return dim < 0; }))
       continue;
-    if (!arrays[i])
-      arrays[i] = newArray(outputs[i], at);
-    tensors[i] = view(outputs[i], arrays[i]);
+    out.objects[i] = newArray(outputs[i], at);
+    out.tensors[i] = view(outputs[i], out.objects[i]);
   }
-  return tensors;
 }
 
 /// Outputs of known size are written where they stay; the runtime allocates the
-/// others, which are copied. `arrays` are the caller's, where there are any.
+/// others, which are copied.
 std::vector<py::object> Model::execute(const Inputs &given,
-                                       std::vector<py::object> arrays) const {
-  std::vector<lnn_tensor> tensors = makeRoom(given, arrays);
+                                       Destinations out) const {
+  makeRoom(given, out);
   lnn_status status;
   {
     py::gil_scoped_release release;
     status = lnn_run(handle, given.tensors.data(), given.tensors.size(),
-                     tensors.data(), tensors.size());
+                     out.tensors.data(), out.tensors.size());
   }
   check(status);
   struct Release {
-    std::vector<lnn_tensor> &tensors;
-    const std::vector<bool> ours;
-    ~Release() {
-      for (size_t i = 0; i < tensors.size(); ++i)
-        if (!ours[i])
-          lnn_tensor_free(&tensors[i]);
-    }
+    lnn_tensor &tensor;
+    ~Release() { lnn_tensor_free(&tensor); }
   };
-  std::vector<bool> ours;
-  for (const py::object &array : arrays)
-    ours.push_back(bool(array));
-  Release release{tensors, std::move(ours)};
-  for (size_t i = 0; i < arrays.size(); ++i)
-    if (!arrays[i])
-      arrays[i] = copyOf(outputs[i], tensors[i]);
-  return arrays;
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (!out.objects[i]) {
+      Release release{out.tensors[i]};
+      out.objects[i] = copyOf(outputs[i], out.tensors[i]);
+    }
+  return std::move(out.objects);
 }
 
 /// An lnnc.Outputs of the arrays: a tuple of a class that knows the names.
@@ -429,8 +502,9 @@ py::object Model::call(const py::object &given, const py::object &out) const {
 
 py::tuple Model::profile(const py::object &given, int64_t calls) const {
   Inputs in = gather(given, false);
-  std::vector<py::object> arrays(outputs.size());
-  std::vector<lnn_tensor> out = makeRoom(in, arrays);
+  Destinations room(outputs.size());
+  makeRoom(in, room);
+  std::vector<lnn_tensor> &out = room.tensors;
   using Owner = std::unique_ptr<lnn_profile, decltype(&lnn_profile_free)>;
   auto measure = [&](int64_t count) {
     lnn_profile *made = nullptr;
@@ -442,8 +516,8 @@ py::tuple Model::profile(const py::object &given, int64_t calls) const {
       for (int64_t i = 0; i < count && status == LNN_OK; ++i) {
         status = lnn_profile_run(made, in.tensors.data(), in.tensors.size(),
                                  out.data(), out.size());
-        for (size_t k = 0; k < arrays.size(); ++k)
-          if (!arrays[k])
+        for (size_t k = 0; k < out.size(); ++k)
+          if (!room.objects[k])
             lnn_tensor_free(&out[k]);
       }
     }
@@ -508,7 +582,7 @@ private:
     std::atomic<bool> &busy;
   };
   py::object stateArray(const Tensor &tensor) const;
-  void checkState(const Tensor &tensor, const py::object &array) const;
+  void checkState(const Tensor &tensor, const lnn_tensor &given) const;
 
   std::shared_ptr<Model> model;
   lnn_session *handle;
@@ -534,37 +608,31 @@ py::object Session::stateArray(const Tensor &tensor) const {
 }
 
 /// Refuses an array that a state does not fit into.
-void Session::checkState(const Tensor &tensor, const py::object &array) const {
+void Session::checkState(const Tensor &tensor, const lnn_tensor &given) const {
   lnn_tensor own = {};
   check(lnn_session_get_state(handle, tensor.info.name, &own));
-  auto *proxy = py::detail::array_proxy(array.ptr());
-  if (proxy->nd != own.rank ||
-      !std::equal(own.dims, own.dims + own.rank, proxy->dimensions))
-    fail("InputError", "out['" + str(model->outputs[tensor.info.pair].name) +
-                           "'] has shape " + str(array.attr("shape")) +
-                           ", which is not the state's");
+  if (given.rank == own.rank &&
+      std::equal(own.dims, own.dims + own.rank, given.dims))
+    return;
+  std::string shape;
+  for (int32_t i = 0; i < given.rank; ++i)
+    shape += (i ? ", " : "") + std::to_string(given.dims[i]);
+  fail("InputError", "out['" + str(model->outputs[tensor.info.pair].name) +
+                         "'] has shape [" + shape +
+                         "], which is not the state's");
 }
 
 py::object Session::step(const py::object &given, const py::object &out) {
   Inputs inputs = model->gather(given, true);
-  std::vector<py::object> arrays = model->destinations(out);
+  Destinations to = model->destinations(out);
   Use use(*this);
-  std::vector<bool> isState(model->outputs.size());
-  for (const Tensor &tensor : model->inputs)
-    if (tensor.isState()) {
-      isState[tensor.info.pair] = true;
-      if (arrays[tensor.info.pair])
-        checkState(tensor, arrays[tensor.info.pair]);
-    }
-  std::vector<lnn_tensor> results(
-      std::count(isState.begin(), isState.end(), false));
-  size_t next = 0;
-  for (size_t i = 0; i < arrays.size(); ++i)
-    if (!isState[i]) {
-      if (arrays[i])
-        results[next] = view(model->outputs[i], arrays[i]);
-      ++next;
-    }
+  for (const Tensor *state : model->states)
+    if (to.objects[state->info.pair])
+      checkState(*state, to.tensors[state->info.pair]);
+  std::vector<lnn_tensor> results;
+  results.reserve(model->results.size());
+  for (size_t i : model->results)
+    results.push_back(to.tensors[i]);
   lnn_status status;
   {
     py::gil_scoped_release release;
@@ -573,48 +641,49 @@ py::object Session::step(const py::object &given, const py::object &out) {
                          results.data(), results.size());
   }
   check(status);
-  next = 0;
-  for (size_t i = 0; i < arrays.size(); ++i)
-    if (!isState[i]) {
-      if (!arrays[i])
-        arrays[i] = copyOf(model->outputs[i], results[next]);
-      ++next;
-    }
-  for (const Tensor &tensor : model->inputs)
-    if (tensor.isState()) {
-      py::object &array = arrays[tensor.info.pair];
-      py::object now = stateArray(tensor);
-      if (!array)
-        array = now;
-      else
-        array.attr("__setitem__")(py::ellipsis(), now);
-    }
-  return model->makeOutputs(std::move(arrays));
+  for (size_t k = 0; k < results.size(); ++k)
+    if (py::object &array = to.objects[model->results[k]]; !array)
+      array = copyOf(model->outputs[model->results[k]], results[k]);
+  for (const Tensor *state : model->states) {
+    py::object &array = to.objects[state->info.pair];
+    if (array)
+      check(lnn_session_get_state(handle, state->info.name,
+                                  &to.tensors[state->info.pair]));
+    else
+      array = stateArray(*state);
+  }
+  return model->makeOutputs(std::move(to.objects));
 }
 
 py::dict Session::getState() {
   Use use(*this);
   py::dict result;
-  for (const Tensor &tensor : model->inputs)
-    if (tensor.isState())
-      result[tensor.name] = stateArray(tensor);
+  for (const Tensor *state : model->states)
+    result[state->name] = stateArray(*state);
   return result;
 }
 
 /// Sets the states that are given: all of them or, where one does not fit,
 /// none.
 void Session::setState(const py::dict &values) {
-  std::vector<std::pair<const Tensor *, py::object>> arrays;
-  for (const Tensor &tensor : model->inputs)
-    if (tensor.isState() && values.contains(tensor.name))
-      arrays.emplace_back(&tensor, asInput(tensor, values[tensor.name]));
+  struct Value {
+    const Tensor *tensor;
+    Held held;
+    lnn_tensor view;
+  };
+  std::vector<Value> given;
+  for (const Tensor *state : model->states)
+    if (values.contains(state->name)) {
+      Value &value = given.emplace_back();
+      value.tensor = state;
+      value.view = asInput(*state, values[state->name], value.held);
+    }
   Use use(*this);
   std::vector<char> before(lnn_session_snapshot_size(handle));
   check(lnn_session_snapshot(handle, before.data(), before.size()));
-  for (const auto &[tensor, array] : arrays) {
-    lnn_tensor value = view(*tensor, array);
+  for (const Value &value : given) {
     lnn_status status =
-        lnn_session_set_state(handle, tensor->info.name, &value);
+        lnn_session_set_state(handle, value.tensor->info.name, &value.view);
     if (status == LNN_OK)
       continue;
     (void)lnn_session_restore(handle, before.data(), before.size());
@@ -640,6 +709,11 @@ std::shared_ptr<Session> Session::fork() {
 PYBIND11_MODULE(_runtime, m) {
   m.doc() = "Runs compiled models; lnnc's Python files are its interface.";
   m.def("version", &lnn_runtime_version);
+  py::class_<Pool, std::shared_ptr<Pool>>(m, "Pool")
+      .def(py::init<int32_t>())
+      .def_property_readonly("threads", [](const Pool &pool) {
+        return lnn_pool_threads(pool.handle);
+      });
   py::class_<Model, std::shared_ptr<Model>> model(m, "Model");
   model
       .def(py::init<const py::bytes &, const std::string &>(),
@@ -648,6 +722,16 @@ PYBIND11_MODULE(_runtime, m) {
       .def("call", &Model::call)
       .def("profile", &Model::profile)
       .def("session", &Session::make)
+      .def("set_threads", &Model::setThreads)
+      .def("set_pool",
+           [](Model &m, const Pool &pool) {
+             check(lnn_model_set_pool(m.handle, pool.handle));
+           })
+      .def_property_readonly(
+          "threads", [](const Model &m) { return lnn_model_threads(m.handle); })
+      .def_property_readonly(
+          "has_rows",
+          [](const Model &m) { return lnn_model_has_rows(m.handle) != 0; })
       .def("set_outputs_type",
            [](Model &m, py::type type) { m.outputsType = std::move(type); })
       .def_property_readonly(

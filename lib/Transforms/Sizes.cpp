@@ -323,6 +323,18 @@ OpFoldResult DimResolver::compute(Value tensor, int64_t dim,
     return resolve(insert.getDest(), dim, builder);
   if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
     return expand.getMixedOutputShape()[dim];
+  if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
+    // One dimension, but for ones.
+    std::optional<int64_t> other;
+    for (int64_t i : collapse.getReassociationIndices()[dim]) {
+      if (collapse.getSrcType().getDimSize(i) == 1)
+        continue;
+      if (other)
+        return {};
+      other = i;
+    }
+    return other ? resolve(collapse.getSrc(), *other, builder) : OpFoldResult();
+  }
   if (auto select = dyn_cast<arith::SelectOp>(op)) {
     OpFoldResult a = resolve(select.getTrueValue(), dim, builder);
     return equalSizes(a, resolve(select.getFalseValue(), dim, builder))

@@ -12,7 +12,7 @@ The compiler is loaded when the first model is compiled: programs that only load
 
 from ._compile import compile, targets
 from ._errors import CompileError, CompileWarning, Error, InputError, LoadError, UnsupportedError
-from ._model import Model, Session, TensorInfo, load
+from ._model import Model, Session, TensorInfo, ThreadPool, load
 from ._ort import InferenceSession, NodeArg
 from ._outputs import Outputs
 from ._profile import Profile, Region
@@ -34,6 +34,7 @@ __all__ = [
     "Region",
     "Session",
     "TensorInfo",
+    "ThreadPool",
     "UnsupportedError",
     "__version__",
     "compile",

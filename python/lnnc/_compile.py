@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Union
 import numpy as np
 
 from ._errors import CompileError, CompileWarning, InputError, UnsupportedError
-from ._model import Model, _integer
+from ._model import Model, ThreadPool, Threads, _integer, _threads
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, Any]
 
@@ -35,6 +35,7 @@ def compile(
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
     streaming: bool = False,
     profile: bool = False,
+    threads: Threads = 1,
 ) -> Model:
     """Compiles a model to native code.
 
@@ -77,7 +78,10 @@ def compile(
         streaming: make recurrent states that start from zeros inside of the model (a GRU without
             `initial_h`, a causal convolution's padding) states of a session, so that a model
             exported for whole sequences is stepped through one in pieces of any length.
-        profile: make the model measure its regions, for `Model.profile`. It runs slower.
+        profile: make the model measure its regions, for `Model.profile`. It runs slower, and on one
+            thread.
+        threads: how many threads compute a call, as `lnnc.load` takes it. The artifact does not
+            depend on it.
 
     Raises:
         UnsupportedError: the model uses something that is not supported; the message lists all of
@@ -85,6 +89,8 @@ def compile(
         CompileError: the model is damaged or inconsistent.
         InputError: an argument is wrong, or the file cannot be read.
     """
+    if not isinstance(threads, ThreadPool):
+        threads = _threads(threads)
     source = _source(model)
     kind, diagnostics, artifact = _compiler().compile(
         source,
@@ -111,7 +117,8 @@ def compile(
         _raise(kind, diagnostics)
     if diagnostics.strip():
         warnings.warn(diagnostics.strip(), CompileWarning, stacklevel=2)
-    return Model(artifact, name or (os.path.basename(source) if isinstance(source, str) else ""))
+    shown = name or (os.path.basename(source) if isinstance(source, str) else "")
+    return Model(artifact, shown, threads)
 
 
 def targets() -> list[str]:

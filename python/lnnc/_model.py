@@ -35,6 +35,36 @@ class TensorInfo(NamedTuple):
     """Of a state: the output that replaces it, or the input that it replaces."""
 
 
+class ThreadPool:
+    """Threads for models to share: `lnnc.load(path, threads=pool)`.
+
+    Args:
+        threads: how many compute, the caller's among them.
+
+    They end with the pool and the last model that uses them. A call that finds them at work for
+    another runs on its own thread alone.
+
+    Raises:
+        InputError: `threads` is no number from 1 to 1024.
+    """
+
+    __slots__ = ("_handle", "__weakref__")
+
+    def __init__(self, threads: int) -> None:
+        self._handle = _runtime.Pool(_threads(threads))
+
+    @property
+    def threads(self) -> int:
+        """How many compute."""
+        return self._handle.threads
+
+    def __repr__(self) -> str:
+        return f"lnnc.ThreadPool({self.threads})"
+
+
+Threads = Union[int, ThreadPool]
+
+
 class Model:
     """A compiled model: immutable, and safe to share between threads.
 
@@ -44,21 +74,27 @@ class Model:
 
     __slots__ = ("_artifact", "_handle", "_call", "_inputs", "_outputs", "__weakref__")
 
-    def __init__(self, artifact: bytes, name: str = "") -> None:
-        """Loads an artifact from memory; `name` stands for it in messages. Raises `LoadError`."""
+    def __init__(self, artifact: bytes, name: str = "", threads: Threads = 1) -> None:
+        """Loads an artifact from memory; `name` stands for it in messages; `threads` as for
+        `lnnc.load`. Raises `LoadError`."""
         self._artifact = artifact
         self._handle = _runtime.Model(artifact, name)
         self._inputs = [TensorInfo(*info) for info in self._handle.inputs]
         self._outputs = [TensorInfo(*info) for info in self._handle.outputs]
         self._handle.set_outputs_type(make_type(info.name for info in self._outputs))
         self._call = self._handle.call
+        if isinstance(threads, ThreadPool):
+            self._handle.set_pool(threads._handle)
+        elif _threads(threads) != 1:
+            self._handle.set_threads(threads)
 
     def __call__(self, **inputs: np.ndarray) -> Outputs:
         """Runs the model once on arrays given by name.
 
         Args:
             inputs: an array per input, of its shape and dtype; any strides. Dtypes are not
-                converted.
+                converted. NumPy's, or any object with `__dlpack__` whose memory is the CPU's, as a
+                tensor of PyTorch; neither is copied.
             out: a dict of arrays by output name, to write results into instead of new arrays: of
                 the output's shape and dtype, any strides; they are what is returned then. (A model
                 that has an input called `out` takes such a dict in `run` only.)
@@ -70,7 +106,9 @@ class Model:
             InputError: an input is missing, unknown, or of the wrong shape or dtype, or a check of
                 the model failed.
         """
-        return self._call(inputs, self._take_out(inputs))
+        if "out" in inputs:
+            return self._call(inputs, self._take_out(inputs))
+        return self._call(inputs, None)
 
     def run(
         self, inputs: Mapping[str, np.ndarray], out: dict[str, np.ndarray] | None = None
@@ -85,7 +123,7 @@ class Model:
 
     def _take_out(self, inputs: dict[str, Any]) -> Any:
         """Takes `out` out of the arguments of a call, where no input is called so."""
-        if "out" not in inputs or any(info.name == "out" for info in self._inputs):
+        if any(info.name == "out" for info in self._inputs):
             return None
         return inputs.pop("out")
 
@@ -161,6 +199,18 @@ class Model:
         return self._handle.cpu
 
     @property
+    def threads(self) -> int:
+        """How many threads compute a call at most."""
+        return self._handle.threads
+
+    @property
+    def splits_batch(self) -> bool:
+        """Whether threads can share a batch: the compiler has proven that its rows are
+        independent. Batches below 16 are left to one thread.
+        """
+        return self._handle.has_rows
+
+    @property
     def states(self) -> dict[str, str]:
         """The state inputs, and the output that replaces each."""
         return {info.name: info.pair or "" for info in self._inputs if info.role == "state"}
@@ -181,7 +231,7 @@ class Model:
             raise
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Model, (self._artifact, self.name)
+        return Model, (self._artifact, self.name, self.threads)
 
     def __copy__(self) -> Model:
         return self
@@ -198,6 +248,14 @@ class Model:
 def _describe(info: TensorInfo) -> str:
     role = " (state)" if info.role == "state" else ""
     return f"{info.name}[{', '.join(map(str, info.shape))}] {info.dtype}{role}"
+
+
+def _threads(value: Any) -> int:
+    """A number of threads."""
+    threads = _integer(value, "threads")
+    if not 1 <= threads <= 1024:
+        raise InputError(f"threads is from 1 to 1024, found {threads}")
+    return threads
 
 
 def _integer(value: Any, what: str) -> int:
@@ -242,7 +300,9 @@ class Session:
         Raises:
             InputError: as `Model.__call__` does, or the inputs do not fit the session's batch.
         """
-        return self._step(inputs, self._model._take_out(inputs))
+        if "out" in inputs:
+            return self._step(inputs, self._model._take_out(inputs))
+        return self._step(inputs, None)
 
     @property
     def state(self) -> dict[str, np.ndarray]:
@@ -286,10 +346,16 @@ class Session:
         return f"<lnnc.Session of {self._model.name!r}: {states}>"
 
 
-def load(path: PathLike) -> Model:
+def load(path: PathLike, *, threads: Threads = 1) -> Model:
     """Loads an artifact that `Model.save` or the `lnnc` tool wrote.
 
     Loading an artifact is running its code: load only what you trust.
+
+    Args:
+        path: the file.
+        threads: how many threads compute a call, where rows of its batch are independent
+            (`Model.splits_batch`), or a `ThreadPool` that several models share. The results are the
+            same bits for any number. None is started for 1.
 
     Raises:
         LoadError: the file cannot be read, is no artifact, is damaged, is from a newer version, or
@@ -302,4 +368,4 @@ def load(path: PathLike) -> Model:
             artifact = file.read()
     except OSError as error:
         raise LoadError(f"cannot read {path}: {error.strerror}") from error
-    return Model(artifact, path)
+    return Model(artifact, path, threads)

@@ -37,7 +37,9 @@ class InferenceSession:
 
     Args:
         path_or_bytes: an ONNX model or an artifact, as a path or bytes.
-        sess_options, providers, provider_options: accepted and not used.
+        sess_options: `intra_op_num_threads` is used, as `lnnc.load` takes `threads`; where it is
+            0 or none is given, calls run on one thread.
+        providers, provider_options: accepted and not used.
 
     Raises:
         CompileError, LoadError: as `lnnc.compile` and `lnnc.load` do.
@@ -51,7 +53,8 @@ class InferenceSession:
         provider_options: Sequence[Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._model = _load_or_compile(path_or_bytes)
+        threads = getattr(sess_options, "intra_op_num_threads", 0) or 1
+        self._model = _load_or_compile(path_or_bytes, threads)
         self._names = [info.name for info in self._model.get_outputs()]
 
     @property
@@ -93,17 +96,18 @@ class InferenceSession:
         return f"<lnnc.InferenceSession of {self._model!r}>"
 
 
-def _load_or_compile(source: Source) -> Model:
+def _load_or_compile(source: Source, threads: int) -> Model:
     if isinstance(source, (str, os.PathLike)):
         try:
             with open(source, "rb") as file:
                 start = file.read(len(_ELF))
         except (OSError, ValueError):
-            return compile(source)
-        return load(source) if start == _ELF else compile(source)
+            return compile(source, threads=threads)
+        make = load if start == _ELF else compile
+        return make(source, threads=threads)
     if isinstance(source, (bytes, bytearray, memoryview)) and bytes(source[: len(_ELF)]) == _ELF:
-        return Model(bytes(source))
-    return compile(source)
+        return Model(bytes(source), threads=threads)
+    return compile(source, threads=threads)
 
 
 def _node_arg(info: TensorInfo) -> NodeArg:
