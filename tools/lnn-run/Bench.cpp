@@ -69,7 +69,11 @@ void benchSteps(const lnn_model *model, const std::vector<lnn_tensor> &inputs,
 
 } // namespace
 
-void bench(const lnn_model *model, std::vector<Array> &inputs, long count) {
+void bench(const lnn_model *model, std::vector<Array> &inputs, long count,
+           bool withEmpty) {
+  // What the machine alone does to a call: the clock, and who interrupts it.
+  if (withEmpty)
+    measure("empty", count, [] {});
   std::vector<Array> results = run(model, inputs);
   std::vector<lnn_tensor> in = tensorsOf(inputs), out = tensorsOf(results);
   // One byte where a result has none: a null pointer would ask for memory.

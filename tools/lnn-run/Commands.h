@@ -23,7 +23,7 @@ struct Options {
   std::string model, inputs, outputs, verify;
   std::string profile; ///< "text" or "svg" where one is wanted
   bool describe = false, help = false, version = false;
-  long bench = 0, threads = 1;
+  long bench = 0, latency = 0, threads = 1;
   double atol = 1e-6, rtol = 1e-6;
   std::vector<std::pair<std::string, int64_t>> sizes;
 };
@@ -50,7 +50,10 @@ std::vector<Array> run(const lnn_model *model, std::vector<Array> &inputs);
 void describe(const lnn_model *model);
 ExitCode verify(const lnn_model *model, const Arrays &references,
                 const Options &options);
-void bench(const lnn_model *model, std::vector<Array> &inputs, long count);
+/// Times calls and, of a model with states, steps; and an empty call where
+/// asked for.
+void bench(const lnn_model *model, std::vector<Array> &inputs, long count,
+           bool withEmpty);
 /// Prints what the time of `count` calls went into, as the format says.
 void profile(const lnn_model *model, std::vector<Array> &inputs, long count,
              const std::string &format);

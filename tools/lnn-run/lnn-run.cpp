@@ -38,6 +38,8 @@ lnn-run options:
   --describe          - Print inputs, outputs, states, target and what the CPU must have
   --inputs=<file>     - An .npz file with an array for each input, by name or as in0.<name>;
                         random values without it
+  --latency=<count>   - As --bench, beside that many times nothing: what the machine itself adds to the
+                        slowest calls
   --outputs=<file>    - Write the results to this .npz file
   --profile[=<format>] - Print what the time of a call goes into, by the model's nodes, as text or
                         svg (a picture): of a model compiled with lnnc --profile, and the mean of
@@ -107,6 +109,8 @@ bool setValue(Options &options, const std::string &name,
     options.verify = value;
   else if (name == "bench")
     options.bench = toCount(name, value);
+  else if (name == "latency")
+    options.latency = toCount(name, value);
   else if (name == "atol")
     options.atol = toNumber(name, value);
   else if (name == "rtol")
@@ -122,7 +126,7 @@ bool setValue(Options &options, const std::string &name,
 
 bool isValueOption(const std::string &name) {
   for (const char *known : {"inputs", "outputs", "verify", "bench", "atol",
-                            "rtol", "size", "threads"})
+                            "rtol", "size", "latency", "threads"})
     if (name == known)
       return true;
   return false;
@@ -210,7 +214,7 @@ ExitCode execute(const Options &options) {
   ExitCode code = Ok;
   if (!options.verify.empty())
     code = verify(loaded, readNpz(options.verify), options);
-  bool measured = options.bench || !options.profile.empty();
+  bool measured = options.bench || options.latency || !options.profile.empty();
   if (measured || !options.outputs.empty() || !options.inputs.empty() ||
       (options.verify.empty() && !options.describe)) {
     std::vector<Array> inputs = readInputs(loaded, options);
@@ -220,7 +224,9 @@ ExitCode execute(const Options &options) {
       profile(loaded, inputs, options.bench ? options.bench : 100,
               options.profile);
     else if (options.bench)
-      bench(loaded, inputs, options.bench);
+      bench(loaded, inputs, options.bench, /*withEmpty=*/false);
+    else if (options.latency)
+      bench(loaded, inputs, options.latency, /*withEmpty=*/true);
   }
   return code;
 }
