@@ -380,7 +380,7 @@ std::optional<DimClasses::Rows> DimClasses::rowsOf(BlockArgument argument,
   auto isOurs = [&](unsigned n) {
     return classes.findLeader(n) == rows.leader;
   };
-  if (llvm::any_of(forbidden, isOurs))
+  if (rows.size == 0 || llvm::any_of(forbidden, isOurs))
     return std::nullopt;
   for (Value value : values) {
     auto type = tensorType(value);

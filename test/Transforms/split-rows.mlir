@@ -247,6 +247,15 @@ func.func @main(%x: tensor<64xf32>) -> tensor<64x64xf32> {
 
 // -----
 
+// None at all:
+module {
+func.func @main(%x: tensor<0x4xf32>) -> tensor<0x4xf32> {
+  return %x : tensor<0x4xf32>
+}
+}
+
+// -----
+
 // Too few, and a number without a divisor:
 module {
 func.func @main(%x: tensor<15xf32>, %y: tensor<37xf32>) -> (tensor<15xf32>, tensor<37xf32>) {

@@ -46,6 +46,9 @@ void describe(const lnn_model *model) {
               *lnn_model_features(model) ? lnn_model_features(model)
                                          : "nothing special",
               lnn_model_hash(model));
+  std::printf("rows      %s\n", lnn_model_has_rows(model)
+                                    ? "independent: threads can share a batch"
+                                    : "not known to be independent");
   std::printf("inputs\n");
   for (size_t i = 0; i < lnn_model_input_count(model); ++i) {
     const lnn_tensor_info *info = lnn_model_input(model, i);
