@@ -326,7 +326,8 @@ OpFoldResult DimResolver::compute(Value tensor, int64_t dim,
   if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
     // One dimension, but for ones.
     std::optional<int64_t> other;
-    for (int64_t i : collapse.getReassociationIndices()[dim]) {
+    ReassociationIndices group = collapse.getReassociationIndices()[dim];
+    for (int64_t i : group) {
       if (collapse.getSrcType().getDimSize(i) == 1)
         continue;
       if (other)

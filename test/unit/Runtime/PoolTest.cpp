@@ -37,7 +37,15 @@ struct CellOutputs {
   lnn_status run(const Model &model, CellInputs &inputs) {
     std::vector<lnn_tensor> in = inputs.all(),
                             out = {y.tensor(), hn.tensor(), kn.tensor()};
-    return lnn_run(model.get(), in.data(), in.size(), out.data(), out.size());
+    std::vector<bool> ours;
+    for (const lnn_tensor &tensor : out)
+      ours.push_back(tensor.data);
+    lnn_status status =
+        lnn_run(model.get(), in.data(), in.size(), out.data(), out.size());
+    for (size_t i = 0; i < out.size(); ++i)
+      if (!ours[i]) // it has no elements
+        lnn_tensor_free(&out[i]);
+    return status;
   }
   bool operator==(const CellOutputs &other) const {
     return y.data == other.y.data && hn.data == other.hn.data &&
