@@ -370,12 +370,15 @@ static void planInside(linalg::GenericOp op, LoopPlan &plan) {
 
 /// What an iteration of the reductions costs over all blocks, in cycles: two
 /// multiply-adds or two loads in one, and no less than an accumulator's
-/// latency.
+/// latency. `far`: what rows share comes from the second level of memory, three
+/// vectors in four cycles.
 static double blockCost(int64_t rows, int64_t vectors, int64_t inits,
-                        int64_t rowExtent, int64_t vectorExtent) {
+                        int64_t rowExtent, int64_t vectorExtent, bool far) {
   rows = std::min(rows, rowExtent);
   double work = std::max(
       {rows * vectors * inits / 2.0, (vectors * inits + rows) / 2.0, 4.0});
+  if (far)
+    work = std::max(work, vectors * inits * 4.0 / 3);
   return (work + 0.5) * llvm::divideCeil(rowExtent, rows) *
          llvm::divideCeil(vectorExtent, vectors);
 }
@@ -404,6 +407,13 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
   bool dynamic = ShapedType::isDynamic(rowExtent);
   if (dynamic)
     rowExtent = many;
+  // What a block of rows reads again and again, if it is more than the nearest
+  // memory holds.
+  constexpr int64_t near = 32 << 10;
+  int64_t shared = sizeof(float) * vectorExtent * plan.lanes;
+  for (unsigned d : plan.reductions)
+    shared *= ShapedType::isDynamic(extents[d]) ? 1 : extents[d];
+  bool far = rowExtent > 1 && shared > near;
   double best = 0;
   int64_t bestRows = 1, bestVectors = 1;
   // Each of a block's scattered elements is a store in the code.
@@ -417,9 +427,11 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
       if ((live + 1 > registers || rows * vectors * stores > mostStores) &&
           rows * vectors > 1)
         continue;
-      double cost = blockCost(rows, vectors, inits, rowExtent, vectorExtent);
+      double cost =
+          blockCost(rows, vectors, inits, rowExtent, vectorExtent, far);
       if (dynamic)
-        cost = cost / many + blockCost(rows, vectors, inits, 1, vectorExtent);
+        cost =
+            cost / many + blockCost(rows, vectors, inits, 1, vectorExtent, far);
       if (best == 0 || cost < best * 0.999)
         best = cost, bestRows = rows, bestVectors = vectors;
     }
