@@ -95,7 +95,7 @@ private:
   SmallVector<unsigned> forbidden;
   SmallVector<Extent> extents;
   DenseMap<Value, SmallVector<unsigned>> nodesOfSize; ///< of `extents`
-  SmallVector<unsigned> slices;   ///< read whole if their size is the rows'
+  SmallVector<unsigned> exact;    ///< read whole if their size is the rows'
   SmallVector<unsigned> products; ///< may be several times the rows
   SmallVector<tensor::DimOp> dims;
 };
@@ -156,18 +156,38 @@ DimClasses::DimClasses(func::FuncOp func) : func(func) {
   });
 }
 
-/// Iterations along a parallel dimension are independent; the body may not know
-/// which one it is.
+/// Iterations along a parallel dimension are independent. The body may know
+/// which one it is only to read that row of another tensor.
 void DimClasses::visitLinalg(linalg::LinalgOp op) {
   unsigned loops = op.getNumLoops();
   SmallVector<bool> mixed(loops, false);
   for (auto [k, type] : llvm::enumerate(op.getIteratorTypesArray()))
     mixed[k] = type != utils::IteratorType::parallel;
+  // What several iterations write is the last one's.
+  for (OpOperand &init : op.getDpsInitsMutable()) {
+    AffineMap map = op.getMatchingIndexingMap(&init);
+    for (unsigned k = 0; k < loops; ++k)
+      mixed[k] |= !map.getResultPosition(getAffineDimExpr(k, op.getContext()))
+                       .has_value();
+  }
+  SmallVector<std::pair<unsigned, unsigned>> reads; ///< loop and dimension
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
   op->getRegion(0).walk([&](Operation *inner) {
-    if (auto index = dyn_cast<linalg::IndexOp>(inner))
-      mixed[index.getDim()] = true;
-    else
+    if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
+      mixed[index.getDim()] =
+          mixed[index.getDim()] ||
+          !llvm::all_of(inner->getUsers(), llvm::IsaPred<tensor::ExtractOp>);
+    } else if (auto extract = dyn_cast<tensor::ExtractOp>(inner)) {
+      for (auto [i, at] : llvm::enumerate(extract.getIndices()))
+        if (auto index = at.getDefiningOp<linalg::IndexOp>();
+            index && extract.getTensor().getType().getDimSize(i) ==
+                         ranges[index.getDim()])
+          reads.push_back({index.getDim(), node(extract.getTensor(), i)});
+        else
+          forbid(extract.getTensor(), i);
+    } else {
       forbidAll(inner);
+    }
   });
   SmallVector<std::optional<unsigned>> nodeOf(loops);
   for (OpOperand &operand : op->getOpOperands()) {
@@ -191,6 +211,13 @@ void DimClasses::visitLinalg(linalg::LinalgOp op) {
           mixed[dim.getPosition()] = true;
       });
     }
+  }
+  for (auto [k, read] : reads) {
+    if (nodeOf[k])
+      classes.join(*nodeOf[k], read);
+    nodeOf[k] = read;
+    if (ShapedType::isDynamic(ranges[k]))
+      exact.push_back(read);
   }
   for (auto [k, known] : llvm::enumerate(nodeOf))
     if (known && mixed[k])
@@ -223,7 +250,7 @@ void DimClasses::visitSlice(OffsetSizeAndStrideOpInterface op, Value whole,
     }
     join(whole, i, part, axis);
     if (!size)
-      slices.push_back(node(whole, i));
+      exact.push_back(node(whole, i));
   }
 }
 
@@ -402,12 +429,14 @@ std::optional<DimClasses::Rows> DimClasses::rowsOf(BlockArgument argument,
       return std::nullopt;
   }
   // Where rows are several of something, a part of them may look whole.
-  if (dynamic && llvm::any_of(products, isOurs) && llvm::any_of(slices, isOurs))
+  bool isExact = dynamic && llvm::any_of(exact, isOurs);
+  if (isExact && llvm::any_of(products, isOurs))
     return std::nullopt;
   for (const Extent &extent : extents)
     if (auto size = dyn_cast<Value>(extent.size);
         dynamic && isOurs(extent.node) &&
-        (!size || !isMultiple(size, rows.leader)))
+        (!size || (isExact ? !isRowsDim(size, rows.leader)
+                           : !isMultiple(size, rows.leader))))
       return std::nullopt;
   for (tensor::DimOp dim : dims)
     if (isOurs(node(dim.getSource(), *dim.getConstantIndex())) &&

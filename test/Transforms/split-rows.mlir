@@ -86,6 +86,26 @@ func.func @main(%x: tensor<4x?xf32>) -> tensor<?x4xf32> {
 
 // -----
 
+// A row reads the same row of another tensor, at a time that is data.
+// CHECK: lnn.rows = {chunk = 8 : i64, inputs = array<i64: 1, 0>, outputs = array<i64: 0>}
+// CHECK: func.func @main_rows(%{{.*}}: tensor<5x8xf32>, %{{.*}}: tensor<8xi32>)
+module {
+func.func @main(%x: tensor<5x16xf32>, %t: tensor<16xi32>) -> tensor<16xf32> {
+  %e = tensor.empty() : tensor<16xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%t : tensor<16xi32>) outs(%e : tensor<16xf32>) {
+  ^bb0(%p: i32, %o: f32):
+    %i = linalg.index 0 : index
+    %when = arith.index_cast %p : i32 to index
+    %r = tensor.extract %x[%when, %i] : tensor<5x16xf32>
+    linalg.yield %r : f32
+  } -> tensor<16xf32>
+  return %y : tensor<16xf32>
+}
+}
+
+// -----
+
 // None of these. A reduction over the rows:
 // CHECK-NOT: lnn.rows
 // CHECK-NOT: @main_rows
@@ -120,6 +140,56 @@ func.func @main(%x: tensor<64xf32>) -> tensor<64xf32> {
     linalg.yield %r : f32
   } -> tensor<64xf32>
   return %y : tensor<64xf32>
+}
+}
+
+// -----
+
+// Another row's element:
+module {
+func.func @main(%x: tensor<64xf32>, %t: tensor<64xi32>) -> tensor<64xf32> {
+  %e = tensor.empty() : tensor<64xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%t : tensor<64xi32>) outs(%e : tensor<64xf32>) {
+  ^bb0(%p: i32, %o: f32):
+    %j = arith.index_cast %p : i32 to index
+    %r = tensor.extract %x[%j] : tensor<64xf32>
+    linalg.yield %r : f32
+  } -> tensor<64xf32>
+  %e2 = tensor.empty() : tensor<64xf32>
+  %w = linalg.add ins(%y, %x : tensor<64xf32>, tensor<64xf32>) outs(%e2 : tensor<64xf32>) -> tensor<64xf32>
+  return %w : tensor<64xf32>
+}
+}
+
+// -----
+
+// The first rows of something longer:
+module {
+func.func @main(%x: tensor<128xf32>) -> tensor<64xf32> {
+  %e = tensor.empty() : tensor<64xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>], iterator_types = ["parallel"]} outs(%e : tensor<64xf32>) {
+  ^bb0(%o: f32):
+    %i = linalg.index 0 : index
+    %r = tensor.extract %x[%i] : tensor<128xf32>
+    linalg.yield %r : f32
+  } -> tensor<64xf32>
+  return %y : tensor<64xf32>
+}
+}
+
+// -----
+
+// The last row that is written stays:
+module {
+func.func @main(%x: tensor<64xf32>) -> tensor<1xf32> {
+  %e = tensor.empty() : tensor<1xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i)>],
+      iterator_types = ["parallel", "parallel"]} ins(%x : tensor<64xf32>) outs(%e : tensor<1xf32>) {
+  ^bb0(%p: f32, %o: f32):
+    linalg.yield %p : f32
+  } -> tensor<1xf32>
+  return %y : tensor<1xf32>
 }
 }
 

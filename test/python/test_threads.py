@@ -62,6 +62,32 @@ def test_bits_of_any_batch(name, artifacts):
             assert equal(model.run(inputs), want), (batch, threads)
 
 
+# Of test/zoo: those whose batch, along this axis, can be made to vary.
+FREED = {
+    "cfc_bidir_scan": 1,
+    "cfc_while_loop": 1,
+    "ctrnn_feedback_loop": 1,
+    "ltc_cell_fc64": 0,
+    "node_rk4_grid8": 0,
+}
+
+
+@pytest.mark.parametrize("name", FREED)
+def test_bits_of_a_freed_batch(name):
+    path = ZOO / f"{name}.onnx"
+    shapes = {info.name: info.shape for info in lnnc.compile(path).get_inputs()}
+    # States have no time: their batch is the first axis.
+    axes = {k: {min(FREED[name], len(shape) - 2): "rows"} for k, shape in shapes.items()}
+    alone = lnnc.compile(path, dynamic=axes)
+    assert alone.splits_batch
+    for rows in (5, 16, 41, 128):
+        sizes = {n: rows if n == "rows" else 3 for n in dynamic_names(alone)}
+        inputs = draw(alone, sizes, rows)
+        want = alone.run(inputs)
+        for threads in THREADS:
+            assert equal(lnnc.Model(alone._artifact, threads=threads).run(inputs), want)
+
+
 def matrix_model(batch, hidden=64, dynamic=False):
     """A dense layer and an elementwise one, of a batch as large as a layer is wide or not."""
     random = np.random.default_rng(1)
