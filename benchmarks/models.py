@@ -32,14 +32,16 @@ FORMS = {
 
 @dataclasses.dataclass
 class Model:
-    """One model to run: `steps` is how many time steps a call makes, where that is known; in the
-    folder peers may leave what they compiled."""
+    """One model to run: `steps` is how many time steps a call makes, where that is known;
+    `settings` are inputs that say what to compute and never change; in the folder peers may leave
+    what they compiled."""
 
     name: str
     path: pathlib.Path
     inputs: dict
     steps: int = 1
     form: str = ""
+    settings: tuple = ()
     folder: pathlib.Path | None = None
     may_fix: bool = True
     was_fixed: bool = False
@@ -50,6 +52,18 @@ class Model:
 
         graph = onnx.load(self.path, load_external_data=False).graph
         return [output.name for output in graph.output]
+
+    def sizes(self):
+        """Values of the sizes that are the caller's, by name; lnnc has names for those without."""
+        import onnx
+
+        sizes = {}
+        for value in onnx.load(self.path, load_external_data=False).graph.input:
+            dims = value.type.tensor_type.shape.dim
+            for axis, (dim, size) in enumerate(zip(dims, self.inputs[value.name].shape)):
+                if dim.dim_value <= 0:
+                    sizes[dim.dim_param or f"{value.name}_dim_{axis}"] = size
+        return sizes
 
     def fixed(self):
         """The same model with every size that is the caller's fixed to the inputs' sizes, for peers
@@ -108,7 +122,7 @@ def silero_vad(name, folder):
         "state": (random.standard_normal((2, 1, 128)) * 0.1).astype("f4"),
         "sr": np.array(16000, "i8"),
     }
-    return Model(name, path, inputs)
+    return Model(name, path, inputs, settings=("sr",))
 
 
 PUBLISHED = {"silero_vad": silero_vad, "silero_vad_op18_ifless": silero_vad}

@@ -91,6 +91,7 @@ class Timed:
             files[name] = self.folder / name
         np.savez(files["inputs.npz"], **model.inputs)
         described = dict(name=model.name, path=str(model.path), steps=model.steps, form=model.form)
+        described["settings"] = model.settings
         job = dict(model=described, threads=threads, cores=cores, folder=str(folder))
         job |= {key: str(files[f"{key}.npz"]) for key in ("inputs", "outputs")}
         files["job.json"].write_text(json.dumps(job))

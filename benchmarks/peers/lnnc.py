@@ -1,14 +1,13 @@
 """This repository's compiler, called as its documentation says."""
 
-import inspect
-
 import lnnc
 
 
 def prepare(model, inputs, threads):
-    # A compiler that has no such option uses one thread, whatever it may.
-    options = (
-        {"threads": threads} if "threads" in inspect.signature(lnnc.compile).parameters else {}
-    )
-    compiled = lnnc.compile(model.path, **options)
-    return lambda: compiled.run(inputs), lambda result: list(result.values())
+    options = {}
+    if model.settings:
+        options["freeze"] = {name: inputs[name] for name in model.settings}
+        options["sizes"] = model.sizes()
+    compiled = lnnc.compile(model.path, threads=threads, **options)
+    given = {name: value for name, value in inputs.items() if name not in model.settings}
+    return lambda: compiled.run(given), lambda result: list(result.values())
