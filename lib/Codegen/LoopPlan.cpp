@@ -393,6 +393,15 @@ static bool isScattered(linalg::GenericOp op, const LoopPlan &plan) {
          });
 }
 
+/// Rows and vectors of a block as asked for; 0 where nothing is.
+static std::pair<int64_t, int64_t> askedBlock(Operation *op) {
+  for (; op; op = op->getParentOp())
+    if (auto asked = op->getAttrOfType<DenseI64ArrayAttr>(blockShape);
+        asked && asked.size() == 2)
+      return {asked[0], asked[1]};
+  return {0, 0};
+}
+
 /// Rows and vectors of a block. Where the number of rows is known only when the
 /// model runs, one alone counts as much as each of many.
 static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
@@ -435,9 +444,11 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
       if (best == 0 || cost < best * 0.999)
         best = cost, bestRows = rows, bestVectors = vectors;
     }
-  plan.rows = bestRows;
+  auto [askedRows, askedVectors] = askedBlock(op);
+  plan.rows = askedRows ? std::min(askedRows, rowExtent) : bestRows;
   if (plan.vectorDim)
-    plan.vectors = bestVectors;
+    plan.vectors =
+        askedVectors ? std::min(askedVectors, vectorExtent) : bestVectors;
 }
 
 /// Takes a loop for rows out of `loops`: one in which something that varies
@@ -488,6 +499,8 @@ LoopPlan planLoops(linalg::GenericOp op, int64_t maxLanes) {
     int64_t extent = op.getStaticLoopRanges()[*plan.vectorDim];
     plan.lanes = lanesFor(extent, lanesOf(op, maxLanes));
     int64_t most = costly ? (maxLanes >= 16 ? 2 : 1) : 4;
+    if (int64_t asked = askedBlock(op).second)
+      most = asked;
     plan.vectors =
         ShapedType::isDynamic(extent)
             ? std::min<int64_t>(most, 4)

@@ -66,6 +66,10 @@ mlir::OpOperand *initialInput(mlir::linalg::GenericOp op,
 mlir::TypedAttr initialNumber(mlir::linalg::GenericOp op,
                               mlir::OpOperand &output);
 
+/// On an op or what it is in: the rows and vectors of a block, an array of two
+/// numbers, where they are not to be chosen by cost; 0 leaves one to it.
+constexpr llvm::StringLiteral blockShape = "lnn.block";
+
 /// On a sum over packed synapses: the operands that weigh its terms, an array
 /// of numbers. A vector of terms whose weights are all zero is left out;
 /// operand 0 says where each synapse comes from.

@@ -130,6 +130,8 @@ std::string Compilation::hash() const {
   hasher.update(options.reroll ? "\nreroll" : "\n");
   hasher.update(options.raise ? "\nraise" : "\n");
   hasher.update(options.foldFeedback ? "\nfold-feedback" : "\n");
+  for (int64_t count : options.block)
+    hasher.update("\nblock " + std::to_string(count));
   for (const auto &[name, size] : options.sizes)
     hasher.update("\n" + name + "=" + std::to_string(size));
   for (const onnx::FrozenInput &input : options.frozen) {
@@ -330,7 +332,7 @@ void Compilation::run() {
                         options.reroll, options.raise, options.foldFeedback,
                         options.profile, options.explainCodegen,
                         options.weights, options.products,
-                        options.math == "fast", options.triple});
+                        options.math == "fast", options.block, options.triple});
   for (const TargetOptions &version : versions)
     if (versions.size() > 1 && version.cpu.empty())
       return fail(ErrorKind::Input,

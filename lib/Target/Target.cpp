@@ -20,6 +20,7 @@ class CpuTargetEntry : public Target {
                      const TargetOptions &options) const override {
     CpuPipelineOptions pipeline;
     pipeline.triple = options.triple;
+    pipeline.block = options.block;
     pipeline.cpu = options.cpu;
     pipeline.features = options.features;
     pipeline.reroll = options.reroll;

@@ -234,3 +234,21 @@ def test_matrix_tiles_are_code_for_those_who_have_them(tmp_path):
     subprocess.run([*command, "--mcpu=sapphirerapids"], check=True)
     assert "tdpbf16ps" not in (tmp_path / "m.s").read_text()
     assert "amx" not in (tmp_path / "m.s").read_text()
+
+
+def test_a_block_that_is_asked_for_changes_no_bit(tmp_path):
+    w, b = matrices(64, 50)
+    tool = BUILD / "bin" / "lnnc"
+    if not tool.exists():
+        pytest.skip(f"no {tool}")
+    (tmp_path / "m.onnx").write_bytes(gemm(w, b))
+    x = np.random.default_rng(0).normal(size=(13, 64)).astype("f4")
+    want = lnnc.compile(gemm(w, b))(x=x)["y"].tobytes()
+    for block in ("3,2", "1,1", "0,3", "8,0", "16,16"):
+        command = [tool, tmp_path / "m.onnx", "-o", tmp_path / "m.so", f"--block={block}"]
+        subprocess.run(command, check=True)
+        assert lnnc.load(tmp_path / "m.so")(x=x)["y"].tobytes() == want
+    for block in ("3", "1,2,3", "17,1", "-1,1"):
+        command = [tool, tmp_path / "m.onnx", "-o", tmp_path / "m.so", f"--block={block}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode != 0 and "each up to 16" in done.stderr

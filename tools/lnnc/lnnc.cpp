@@ -114,6 +114,11 @@ struct Options {
   cl::opt<std::string> math{
       "math", cl::desc("Elementary functions: accurate (2 ulp) or fast (1e-4)"),
       cl::init("accurate"), cl::cat(category)};
+  cl::list<int64_t> block{
+      "block",
+      cl::desc("Rows and vectors of a block of loops, where they are not to be "
+               "chosen by cost; 0 leaves one to it. See --explain-codegen"),
+      cl::value_desc("rows,vectors"), cl::CommaSeparated, cl::cat(category)};
   cl::opt<bool> explainCodegen{
       "explain-codegen",
       cl::desc("Say of each loop nest which loops became lanes and blocks, and "
@@ -155,10 +160,10 @@ void unregister(Options &options) {
            options.noRaise,        options.noFoldFeedback,
            options.sizes,          options.frozen,
            options.dynamic,        options.streaming,
-           options.explainCodegen, options.profile,
-           options.emit,           options.weights,
-           options.products,       options.math,
-           options.triple})
+           options.explainCodegen, options.block,
+           options.profile,        options.emit,
+           options.weights,        options.products,
+           options.math,           options.triple})
     option.get().removeArgument();
 }
 
@@ -269,6 +274,7 @@ int main(int argc, char **argv) {
   compile.streaming = options.streaming;
   compile.profile = options.profile;
   compile.explainCodegen = options.explainCodegen;
+  compile.block.assign(options.block.begin(), options.block.end());
   compile.weights = options.weights;
   compile.products = options.products;
   compile.math = options.math;

@@ -54,7 +54,8 @@ def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> 
     another parallel dimension, where an operand is shared by them) make one block. Reductions are
     the innermost loops, ascending, their accumulators values carried by the loops; a product added to an accumulator
     becomes one `math.fma`. Ragged sizes end in masked vectors, whose masked lanes touch no memory. The result of an element
-    does not depend on lanes or blocks. Where no dimension suits, and for bodies that cannot be vectors, the loops are scalar.
+    does not depend on lanes or blocks. Where the op, or what it is in, has `lnn.block = array<i64: rows, vectors>`, that is the
+    block's shape, instead of the one that costs least (0 leaves one of the two to the cost). Where no dimension suits, and for bodies that cannot be vectors, the loops are scalar.
 
     ```mlir
     linalg.generic {indexing_maps = [(i, k) -> (k), (i, k) -> (k, i), (i, k) -> (i)], iterator_types = ["parallel", "reduction"]}

@@ -57,6 +57,8 @@ struct CompileOptions {
   bool streaming = false; ///< states that start from zeros inside of the model
                           ///< become arguments and results
   bool explainCodegen = false;  ///< a remark for each loop nest of the code
+  std::vector<int64_t> block;   ///< rows and vectors of a block of loops, where
+                                ///< the cost model is not to choose (0: it is)
   std::string weights = "f32";  ///< how constant matrices are stored: f32, bf16
                                 ///< or int8
   std::string products = "f32"; ///< what products with constant matrices

@@ -35,6 +35,7 @@ struct TargetOptions {
   std::string weights = "f32";  ///< how matrices are stored: f32, bf16, int8
   std::string products = "f32"; ///< what they multiply: f32, bf16
   bool fastMath = false;        ///< elementary functions to within 1e-4
+  std::vector<int64_t> block;   ///< rows and vectors of a block of loops
   std::string triple;           ///< the system; this one if empty
 };
 

@@ -195,6 +195,14 @@ struct AttachCpuPass : impl::LnnAttachCpuPassBase<AttachCpuPass> {
     getOperation()->setAttr("lnn.triple", b.getStringAttr(target->triple));
     getOperation()->setAttr("lnn.cpu", b.getStringAttr(target->cpu));
     getOperation()->setAttr("lnn.features", b.getStringAttr(target->features));
+    auto isShape = [](int64_t count) { return count >= 0 && count <= 16; };
+    if (!block.empty() &&
+        (block.size() != 2 || !llvm::all_of(block, isShape))) {
+      getOperation().emitError("block takes rows and vectors, each up to 16");
+      return signalPassFailure();
+    }
+    if (!block.empty())
+      getOperation()->setAttr("lnn.block", b.getDenseI64ArrayAttr(block));
   }
 };
 } // namespace

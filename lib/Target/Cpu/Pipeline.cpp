@@ -122,6 +122,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   attach.triple = options.triple;
   attach.cpu = options.cpu;
   attach.features = options.features;
+  attach.block.assign(options.block.begin(), options.block.end());
   pm.addPass(createLnnAttachCpuPass(attach));
   unsigned lanes = options.lanes;
   MathFeatures math;

@@ -92,6 +92,10 @@ struct CpuPipelineOptions
       llvm::cl::desc("a remark for each loop nest: what became lanes and "
                      "blocks, and what an iteration costs"),
       llvm::cl::init(false)};
+  ListOption<int64_t> block{
+      *this, "block",
+      llvm::cl::desc("rows and vectors of a block of loops; 0 leaves one to "
+                     "the cost model")};
   Option<std::string> weights{
       *this, "weights",
       llvm::cl::desc("how constant matrices are stored: f32, bf16 or int8"),

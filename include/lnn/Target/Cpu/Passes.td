@@ -18,11 +18,13 @@ def LnnAttachCpuPass : Pass<"lnn-attach-cpu", "::mlir::ModuleOp"> {
   let summary = "say which processor the module is for";
   let description = [{
     Sets `lnn.triple`, `lnn.cpu` and `lnn.features` on the module; `native` is this machine's processor.
+    `block` becomes `lnn.block`.
   }];
   let options = [
     Option<"triple", "triple", "std::string", "\"native\"", "the system, as -mtriple of llc">,
     Option<"cpu", "cpu", "std::string", "\"native\"", "the processor, as -mcpu of llc">,
-    Option<"features", "features", "std::string", "\"\"", "its features, as -mattr of llc">
+    Option<"features", "features", "std::string", "\"\"", "its features, as -mattr of llc">,
+    ListOption<"block", "block", "int64_t", "rows and vectors of a block of loops, for lnn-vectorize-loops; 0 leaves one to the cost">
   ];
 }
 #endif
