@@ -83,6 +83,33 @@ void LoopEmitter::emitOuter(unsigned level) {
   });
 }
 
+/// Blocks that read more constants than the nearest memory holds, in a loop
+/// that does so again and again: every second time they go backwards, so that
+/// what was read last is read first. True where it is such a time; null where
+/// there is no such loop, or rows share what a block reads.
+Value LoopEmitter::turnsBack(int64_t blocks) {
+  auto again = dyn_cast<scf::ForOp>(op->getParentOp());
+  auto isOne = [&](unsigned d) { return op.getStaticLoopRanges()[d] == 1; };
+  if (blocks < 2 || !again || plan.reductions.empty() || plan.rowDim ||
+      !llvm::all_of(plan.outer, isOne) || !llvm::all_of(plan.inside, isOne))
+    return {};
+  constexpr int64_t near = 32 << 10;
+  int64_t bytes = 0;
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    auto type = dyn_cast<MemRefType>(input->get().getType());
+    if (type && type.hasStaticShape() && type.getElementType().isIntOrFloat() &&
+        dependsOnLanes(op.getMatchingIndexingMap(input)) &&
+        input->get().getDefiningOp<memref::GetGlobalOp>())
+      bytes += type.getNumElements() *
+               llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  }
+  if (bytes <= near)
+    return {};
+  Value one = index(1), zero = index(0);
+  Value last = arith::AndIOp::create(b, again.getInductionVar(), one);
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, last, zero);
+}
+
 void LoopEmitter::emitVectors() {
   BlockShape shape;
   if (!plan.vectorDim) {
@@ -106,6 +133,12 @@ void LoopEmitter::emitVectors() {
   if (plan.unrolled && size)
     for (int64_t at = 0; at + perBlock <= *size; at += perBlock)
       whole(index(at));
+  else if (Value odd = turnsBack(size.value_or(0) / perBlock))
+    forEach(b, index(0), wholeEnd, perBlock, [&](Value iv) {
+      Value back = arith::SubIOp::create(
+          b, index(*size - *size % perBlock - perBlock), iv);
+      whole(arith::SelectOp::create(b, odd, back, iv));
+    });
   else
     forEach(b, index(0), wholeEnd, perBlock, whole);
   if (size) {

@@ -32,6 +32,7 @@ private:
 
   void emitOuter(unsigned level);
   void emitVectors();
+  mlir::Value turnsBack(int64_t blocks);
   void emitInside(unsigned level, const BlockShape &shape);
   void emitRows(BlockShape shape);
   void emitBlock(const BlockShape &shape);
