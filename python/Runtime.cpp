@@ -394,11 +394,10 @@ lnn_tensor Model::asOutput(const Tensor &tensor, py::handle value,
       return view;
     }
   }
-  fail("InputError", "out['" + str(tensor.name) +
-                         "'] must be a writeable NumPy array of " +
-                         str(tensor.type) + " and shape " +
-                         str(tensor.shape()) +
-                         ", or an array that DLPack 1 says is so");
+  fail("InputError",
+       "out['" + str(tensor.name) + "'] must be a writeable NumPy array of " +
+           str(tensor.type) + " and shape " + str(tensor.shape()) +
+           ", or an array that DLPack 1 says is so");
 }
 
 Destinations Model::destinations(const py::object &out) const {

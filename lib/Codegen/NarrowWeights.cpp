@@ -93,12 +93,15 @@ uint16_t toBF16(float value) {
   return uint16_t(narrow.bitcastToAPInt().getZExtValue());
 }
 
-/// Two weights in 32 bits: the first the lower half, the second all of it. No
-/// float that is not zero has a denormal: processors take long over them.
+/// Two weights in 32 bits: the first the lower half, the second all of it.
+/// Where only the second is zero it becomes the least normal number: processors
+/// take long over denormals.
 static uint32_t inOneWord(float first, float second) {
   constexpr uint32_t leastNormal = 0x0080;
   uint32_t lower = toBF16(first), upper = llvm::bit_cast<uint32_t>(second),
            sign = upper >> 31 << 15, best = 0;
+  if (lower == 0 && std::fabs(second) < std::numeric_limits<float>::min())
+    return 0;
   upper = upper >> 16 & 0x7fff;
   float nearest = std::numeric_limits<float>::infinity();
   for (uint32_t candidate : {upper, upper + 1, upper - 1}) {
@@ -249,8 +252,9 @@ bool Narrower::toInt8(OpOperand &operand, ElementsAttr elements,
   ArrayRef<float> values = valuesOf(elements);
   for (auto [i, w] : llvm::enumerate(values))
     scales[placeOf(i)] = std::max(scales[placeOf(i)], std::fabs(w));
+  // A column of zeros, or nearly, is one of zeros.
   for (float &s : scales)
-    s = s == 0 ? 1 : s / 127;
+    s = s / 127 < std::numeric_limits<float>::min() ? 1 : s / 127;
   std::vector<int8_t> narrow;
   for (auto [i, w] : llvm::enumerate(values))
     narrow.push_back(int8_t(std::lrint(double(w) / scales[placeOf(i)])));

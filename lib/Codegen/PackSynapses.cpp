@@ -44,6 +44,10 @@ private:
   bool findSources();
   bool findSynapses();
   bool isWorthwhile() const;
+  struct Synapse {
+    int64_t from, to;
+  };
+  Synapse synapse(int64_t neuron, int64_t f) const;
   Value packed(unsigned number);
   Value table();
   void rewrite();
@@ -177,17 +181,34 @@ bool SynapsePacker::isWorthwhile() const {
   return vectors <= maxVectors && vectors <= worthwhile * dense;
 }
 
-/// A parameter by the f-th synapse of each neuron; 0 where there is none.
+/// The f-th synapse of a neuron. What stands for one that it lacks, with
+/// weights of 0, is its last one, or another neuron's: the gate of a synapse
+/// that exists is finite for every state.
+SynapsePacker::Synapse SynapsePacker::synapse(int64_t neuron, int64_t f) const {
+  ArrayRef<int64_t> mine = synapses[neuron];
+  if (!mine.empty())
+    return {mine[std::min<int64_t>(f, mine.size() - 1)], neuron};
+  auto other = llvm::find_if(
+      synapses, [](const SmallVector<int64_t> &s) { return !s.empty(); });
+  return {other->front(), other - synapses.begin()};
+}
+
+/// A parameter by the f-th synapse of each neuron; a weight is 0 where there is
+/// none.
 Value SynapsePacker::packed(unsigned number) {
   Value operand = op->getOperand(number);
   DenseElementsAttr elements = floatConstant(operand);
   Type element = elements.getElementType();
   APFloat zero = APFloat::getZero(cast<FloatType>(element).getFloatSemantics());
   std::vector<APFloat> values(fanIn * neurons, zero);
+  bool isWeight = weights.contains(number);
   for (int64_t n = 0; n < neurons; ++n)
-    for (auto [f, k] : llvm::enumerate(synapses[n])) {
+    for (int64_t f = 0; f < fanIn; ++f) {
+      if (isWeight && f >= int64_t(synapses[n].size()))
+        continue;
+      Synapse of = synapse(n, f);
       int64_t at = offsetOf(mapOf(number), elements.getType().getShape(), from,
-                            k, to, n);
+                            of.from, to, of.to);
       values[f * neurons + n] = *(elements.value_begin<APFloat>() + at);
     }
   auto type = RankedTensorType::get({fanIn, neurons}, element);
@@ -197,10 +218,10 @@ Value SynapsePacker::packed(unsigned number) {
 
 /// Where the f-th synapse of each neuron comes from.
 Value SynapsePacker::table() {
-  std::vector<int32_t> values(fanIn * neurons, 0);
+  std::vector<int32_t> values(fanIn * neurons);
   for (int64_t n = 0; n < neurons; ++n)
-    for (auto [f, k] : llvm::enumerate(synapses[n]))
-      values[f * neurons + n] = k;
+    for (int64_t f = 0; f < fanIn; ++f)
+      values[f * neurons + n] = synapse(n, f).from;
   auto type = RankedTensorType::get({fanIn, neurons}, rewriter.getI32Type());
   return arith::ConstantOp::create(
       rewriter, op.getLoc(), type,

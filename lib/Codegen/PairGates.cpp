@@ -8,8 +8,9 @@
 // as long as five multiply-adds or more; what is added here is one. The sum has
 // half as many terms, and rounds as often.
 //
-// Which sums: those over a known number of terms most of whose weights are not
-// zero. That does not depend on the target, as the bits of a result must not.
+// Which sums: those over a known number of terms whose weights are constants,
+// most of them not zero. That does not depend on the target, as the bits of a
+// result must not.
 //
 //===----------------------------------------------------------------------===//
 #include "Fusion.h"
@@ -21,6 +22,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/IRMapping.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -86,16 +88,22 @@ bool GatePairer::findTerms() {
   return !terms.empty();
 }
 
-/// Where most weights are zero, only those synapses count that exist.
+/// Weights are constants, of which most are not zero (else only those synapses
+/// count that exist), and small enough for a product with a denominator.
 bool GatePairer::isDense() {
+  constexpr double largest = 0x1p60; // times 2^62
+
   for (const Term &term : terms) {
     auto argument = dyn_cast<BlockArgument>(term.weight);
     DenseElementsAttr weights;
     if (argument && argument.getOwner() == &body &&
         argument.getArgNumber() < unsigned(op.getNumDpsInputs()))
       weights = floatConstant(op->getOperand(argument.getArgNumber()));
-    if (!weights)
-      continue;
+    if (!weights ||
+        !llvm::all_of(weights.getValues<APFloat>(), [](const APFloat &w) {
+          return std::fabs(w.convertToDouble()) <= largest; // no NaN is
+        }))
+      return false;
     int64_t nonzero =
         llvm::count_if(weights.getValues<APFloat>(),
                        [](const APFloat &w) { return !w.isZero(); });

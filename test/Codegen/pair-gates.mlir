@@ -30,7 +30,9 @@
 // CHECK-NEXT: linalg.yield %[[SUM]], %[[TOTAL]]
 // CHECK-NOT: lnn.gate
 // CHECK: return
-func.func @two_sums(%x: tensor<4xf32>, %w: tensor<4x4xf32>, %e: tensor<4x4xf32>, %init: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+func.func @two_sums(%x: tensor<4xf32>, %init: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %w = arith.constant dense<[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0], [9.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]> : tensor<4x4xf32>
+  %e = arith.constant dense<[[2.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0], [9.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 9.0]]> : tensor<4x4xf32>
   %y:2 = linalg.generic {indexing_maps = [#k, #kn, #kn, #n, #n], iterator_types = ["reduction", "parallel"]}
       ins(%x, %w, %e : tensor<4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) outs(%init, %init : tensor<4xf32>, tensor<4xf32>) {
   ^bb0(%a: f32, %b: f32, %c: f32, %acc: f32, %bcc: f32):
@@ -56,7 +58,8 @@ func.func @two_sums(%x: tensor<4xf32>, %w: tensor<4x4xf32>, %e: tensor<4x4xf32>,
 // CHECK-SAME: ins(%[[LAST]]
 // CHECK-SAME: outs(%[[PAIRS]]
 // CHECK: lnn.gate %
-func.func @odd(%x: tensor<5xf32>, %w: tensor<5x4xf32>, %init: tensor<4xf32>) -> tensor<4xf32> {
+func.func @odd(%x: tensor<5xf32>, %init: tensor<4xf32>) -> tensor<4xf32> {
+  %w = arith.constant dense<[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0], [9.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0], [1.0, 3.0, 5.0, 7.0]]> : tensor<5x4xf32>
   %y = linalg.generic {indexing_maps = [#k, #kn, #n], iterator_types = ["reduction", "parallel"]}
       ins(%x, %w : tensor<5xf32>, tensor<5x4xf32>) outs(%init : tensor<4xf32>) {
   ^bb0(%a: f32, %b: f32, %acc: f32):
@@ -100,4 +103,29 @@ func.func @product(%x: tensor<4xf32>, %w: tensor<4x4xf32>, %init: tensor<4xf32>)
     linalg.yield %s : f32
   } -> tensor<4xf32>
   return %y : tensor<4xf32>
+}
+
+// A weight that might overflow with a denominator, and weights that are not known.
+// CHECK-LABEL: func.func @large
+// CHECK-NOT: gate_denominator
+// CHECK: return
+func.func @large(%x: tensor<2xf32>, %v: tensor<2x2xf32>, %init: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>) {
+  %w = arith.constant dense<[[1.0, 2.0], [3.0, 2.0e18]]> : tensor<2x2xf32>
+  %y = linalg.generic {indexing_maps = [#k, #kn, #n], iterator_types = ["reduction", "parallel"]}
+      ins(%x, %w : tensor<2xf32>, tensor<2x2xf32>) outs(%init : tensor<2xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %g = lnn.gate %a : f32
+    %p = arith.mulf %g, %b : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<2xf32>
+  %z = linalg.generic {indexing_maps = [#k, #kn, #n], iterator_types = ["reduction", "parallel"]}
+      ins(%x, %v : tensor<2xf32>, tensor<2x2xf32>) outs(%init : tensor<2xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %g = lnn.gate %a : f32
+    %p = arith.mulf %g, %b : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<2xf32>
+  return %y, %z : tensor<2xf32>, tensor<2xf32>
 }

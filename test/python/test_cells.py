@@ -5,7 +5,7 @@ the equations.
 import lnnc
 import numpy as np
 import pytest
-from conftest import error
+from conftest import error, zoo_path, zoo_sets
 
 TOLERANCE = 5e-6
 
@@ -448,3 +448,32 @@ def test_ltc_over_a_sequence():
     for lo, hi in ((0, 1), (1, 1), (1, 4), (4, 5)):
         parts.append(session.step(x=x[:, lo:hi], dt=dt[:, lo:hi])["y"])
     assert np.concatenate(parts, 1).tobytes() == got["y"].tobytes()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_inputs_pass_synapses_that_exist_alone(value):
+    """A sparse wiring's cell is finite for inputs that are not: its gates are."""
+    model = lnnc.compile(zoo_path("ltc_cell_ncp19"))
+    (inputs, _), *_ = zoo_sets("ltc_cell_ncp19")
+    inputs = dict(inputs)
+    for name in inputs:
+        if inputs[name].shape[-1] == 32:
+            inputs[name] = np.full_like(inputs[name], value)
+    finite = {k: np.where(np.isinf(v), np.sign(v) * 1e6, v).astype("f4") for k, v in inputs.items()}
+    got, want = model(**inputs), model(**finite)
+    for a, b in zip(got.values(), want.values()):
+        assert np.allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("time", [np.inf, -np.inf, 3e38, 0.7])
+def test_a_time_that_is_known_and_has_no_end(time):
+    (inputs, _), *_ = zoo_sets("cfc_cell")
+    name = next(k for k, v in inputs.items() if v.shape[-1] == 1)
+    given = {k: v for k, v in inputs.items() if k != name}
+    inputs = {**inputs, name: np.full_like(inputs[name], time)}
+    want = lnnc.compile(zoo_path("cfc_cell"))(**inputs)
+    rows = len(inputs[name])
+    frozen = np.full((rows, 1), time, "f4").tolist()
+    got = lnnc.compile(zoo_path("cfc_cell"), freeze={name: frozen})(**given)
+    for a, b in zip(got.values(), want.values()):
+        assert np.allclose(a, b, rtol=1e-5, atol=1e-6)

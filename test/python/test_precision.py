@@ -81,6 +81,16 @@ def test_weights_that_are_multiples_of_a_scale_are_exact():
     assert np.allclose(got, x @ w, rtol=0, atol=1e-30)
 
 
+def test_columns_of_zeros_are_zeros():
+    w, _ = matrices(64, 8)
+    w[:, 3] = 0
+    w[:, 5] = 1e-44
+    x = np.full((2, 64), 1e35, "f4")
+    for kind in ("bf16", "int8"):
+        got = lnnc.compile(gemm(w), weights=kind)(x=x)["y"]
+        assert np.all(got[:, 3] == 0) and np.all(np.abs(got[:, 5]) < 1e-7)
+
+
 def test_weights_that_are_not_finite_stay():
     w, b = matrices(32, 32)
     w[3, 4] = np.inf

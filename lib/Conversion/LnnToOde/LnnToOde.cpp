@@ -405,7 +405,8 @@ static std::optional<std::vector<double>> numbersOf(Value value) {
   return result;
 }
 
-/// a dt + b, where all three are constants, rounded once; null otherwise.
+/// a dt + b, where all three are constants and it is finite, rounded once; null
+/// otherwise.
 Value Lowering::foldTime(Value a, Value b, Value dt) {
   FloatAttr time;
   std::optional<std::vector<double>> first = numbersOf(a),
@@ -414,9 +415,14 @@ Value Lowering::foldTime(Value a, Value b, Value dt) {
     return {};
   SmallVector<Attribute> sums;
   auto type = typeOf(a);
-  for (auto [x, y] : llvm::zip_equal(*first, *second))
-    sums.push_back(FloatAttr::get(type.getElementType(),
-                                  std::fma(x, time.getValueAsDouble(), y)));
+  for (auto [x, y] : llvm::zip_equal(*first, *second)) {
+    auto sum = FloatAttr::get(type.getElementType(),
+                              std::fma(x, time.getValueAsDouble(), y));
+    // Infinities of different signs would meet in the layer's sum.
+    if (!sum.getValue().isFinite())
+      return {};
+    sums.push_back(sum);
+  }
   return arith::ConstantOp::create(this->b, loc,
                                    DenseElementsAttr::get(type, sums));
 }
