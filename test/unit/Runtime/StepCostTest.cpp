@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <dlfcn.h>
@@ -165,26 +166,50 @@ TEST_F(StepCost, NoSystemCall) {
 
 //===- Time ---------------------------------------------------------------===//
 
+/// The 99th percentile over the median.
+double tailOf(std::vector<double> &times) {
+  std::sort(times.begin(), times.end());
+  return times[times.size() * 99 / 100] / times[times.size() / 2];
+}
+
+/// Arithmetic that takes as long as a few steps, and one time only.
+uint64_t work(uint64_t x) {
+  for (int i = 0; i < 128; ++i)
+    x = x * 6364136223846793005u + 1442695040888963407u;
+  return x;
+}
+
 /// How steps are distributed: the 99th percentile is close to the median, as
 /// nothing in a step depends on what happened before. Others use the machine
 /// too: one quiet run of many is enough.
 TEST_F(StepCost, StepsTakeOneTime) {
   using Clock = std::chrono::steady_clock;
   lnn_tensor dense[] = {eight.x.tensor(), eight.dt.tensor()};
-  std::vector<double> times(20000);
+  std::vector<double> times(20000), others(times.size());
+  // Of the times in which the machine itself was even: plain arithmetic in turn
+  // with the steps says when.
   double best = 1e9;
+  int even = 0;
+  volatile uint64_t sink = 1;
   for (int attempt = 0; attempt < 50 && best > 1.5; ++attempt) {
-    for (double &time : times) {
+    for (size_t k = 0; k < times.size(); ++k) {
       lnn_tensor own = {};
       Clock::time_point start = Clock::now();
       for (int i = 0; i < 4; ++i) // of the same order as the clock
         ASSERT_EQ(lnn_session_step(session.get(), dense, 2, &own, 1), LNN_OK);
-      time = std::chrono::duration<double>(Clock::now() - start).count();
+      Clock::time_point middle = Clock::now();
+      sink = work(sink);
+      times[k] = std::chrono::duration<double>(middle - start).count();
+      others[k] = std::chrono::duration<double>(Clock::now() - middle).count();
     }
-    std::sort(times.begin(), times.end());
-    best = std::min(best,
-                    times[times.size() * 99 / 100] / times[times.size() / 2]);
+    double tail = tailOf(times), machine = tailOf(others);
+    if (machine <= 1.2 || tail <= 1.5) {
+      best = std::min(best, tail);
+      ++even;
+    }
   }
+  if (even < 25 && best > 1.5)
+    GTEST_SKIP() << "the machine is too uneven to tell";
   std::printf("99th percentile over median: %.3f\n", best);
   EXPECT_LE(best, 1.5);
 }
