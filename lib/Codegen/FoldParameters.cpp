@@ -256,10 +256,10 @@ void ParameterFolder::regroupTerms() {
   auto yield = cast<linalg::YieldOp>(body.getTerminator());
   for (auto [argument, value] :
        llvm::zip(op.getRegionOutputArgs(), yield.getOperands())) {
-    auto sum = value.getDefiningOp<arith::AddFOp>();
-    if (!sum || (sum.getLhs() != argument && sum.getRhs() != argument))
+    Value term = addedTerm(argument, value);
+    if (!term)
       continue;
-    Value term = sum.getLhs() == argument ? sum.getRhs() : sum.getLhs();
+    auto sum = value.getDefiningOp<arith::AddFOp>();
     SmallVector<Value> parameters, others;
     if (!collectFactors(term, parameters, others) || others.empty() ||
         parameters.size() + others.size() < 3 ||

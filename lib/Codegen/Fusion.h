@@ -30,6 +30,8 @@ unsigned packSynapses(mlir::func::FuncOp function, mlir::RewriterBase &rewriter,
 /// how many sums.
 unsigned pairGates(mlir::func::FuncOp function, mlir::RewriterBase &rewriter);
 
+/// What `sum` adds to `accumulator`; null where it is no such sum.
+mlir::Value addedTerm(mlir::Value accumulator, mlir::Value sum);
 /// True where `sum` is `accumulator` and a gate times a weight.
 bool findGatedTerm(mlir::Value accumulator, mlir::Value sum, GateOp &gate,
                    mlir::Value &weight);
@@ -52,6 +54,8 @@ unsigned narrowWeights(mlir::func::FuncOp function,
 /// equal; null for any other value.
 mlir::ElementsAttr packable(mlir::Value value);
 llvm::ArrayRef<char> bytesOf(mlir::ElementsAttr elements);
+/// Those of f32.
+llvm::ArrayRef<float> valuesOf(mlir::ElementsAttr elements);
 
 /// Transposes constant operands so that the loop which goes into lanes is their
 /// last dimension, and cuts matrices into panels as wide as a block of vectors

@@ -8,9 +8,8 @@
 //          rounded to nearest, in the lower half; the float that all 32 bits
 //          are is w[2 k + 1, n], the upper half being the one that comes
 //          nearest
-//   int8   q[k, n] = w[k, n] / s[n] rounded likewise, s[n] the largest |w[.,
-//   n]|
-//          over 127; the sum over q is scaled by s[n] once, in f32
+//   int8   q[k, n] = w[k, n] / s[n] rounded likewise, s[n] a 127th of the
+//          largest |w[k, n]|; the sum over q is scaled by s[n] once, in f32
 //
 // and widened where it is loaded. Products and sums are of f32, in the order
 // that they had.
@@ -48,19 +47,16 @@ static std::optional<unsigned> addedTo(linalg::GenericOp op,
   auto product = dyn_cast<arith::MulFOp>(*weight.user_begin());
   if (!product || !product->hasOneUse())
     return std::nullopt;
-  auto sum = dyn_cast<arith::AddFOp>(*product->user_begin());
-  if (!sum || !sum->hasOneUse())
-    return std::nullopt;
-  Value other = sum.getLhs() == product ? sum.getRhs() : sum.getLhs();
   Operation *yield = op.getRegion().front().getTerminator();
   for (auto [number, accumulator] : llvm::enumerate(op.getRegionOutputArgs()))
-    if (other == accumulator && yield->getOperand(number) == sum &&
-        llvm::hasSingleElement(accumulator.getUses()))
+    if (accumulator.hasOneUse() && yield->getOperand(number).hasOneUse() &&
+        addedTerm(accumulator, yield->getOperand(number)) ==
+            product.getResult())
       return number;
   return std::nullopt;
 }
 
-static ArrayRef<float> valuesOf(ElementsAttr elements) {
+ArrayRef<float> valuesOf(ElementsAttr elements) {
   ArrayRef<char> bytes = bytesOf(elements);
   return {reinterpret_cast<const float *>(bytes.data()),
           bytes.size() / sizeof(float)};
@@ -313,13 +309,12 @@ SmallVector<Value> Narrower::bodyOfPair(OpBuilder &b, ValueRange arguments) {
     mapping.map(op.getRegionOutputArgs(), sums);
     for (Operation &inner : body.without_terminator())
       b.clone(inner, mapping);
-    for (auto [sum, yielded] :
-         llvm::zip(sums, body.getTerminator()->getOperands())) {
+    for (auto [sum, accumulator, yielded] :
+         llvm::zip(sums, op.getRegionOutputArgs(),
+                   body.getTerminator()->getOperands())) {
       // One rounding a term.
-      auto add = yielded.getDefiningOp<arith::AddFOp>();
-      Value term = add.getLhs().getDefiningOp<arith::MulFOp>() ? add.getLhs()
-                                                               : add.getRhs();
-      auto product = term.getDefiningOp<arith::MulFOp>();
+      auto product =
+          addedTerm(accumulator, yielded).getDefiningOp<arith::MulFOp>();
       sum =
           math::FmaOp::create(b, loc, mapping.lookupOrDefault(product.getLhs()),
                               mapping.lookupOrDefault(product.getRhs()), sum);
@@ -333,12 +328,9 @@ unsigned Narrower::inPairs() {
   Block &body = op.getRegion().front();
   for (auto [accumulator, yielded] : llvm::zip(
            op.getRegionOutputArgs(), body.getTerminator()->getOperands())) {
-    auto add = yielded.getDefiningOp<arith::AddFOp>();
-    if (!add || !yielded.getType().isF32() || !accumulator.hasOneUse() ||
-        (add.getLhs() != accumulator && add.getRhs() != accumulator))
-      return 0;
-    Value term = add.getLhs() == accumulator ? add.getRhs() : add.getLhs();
-    if (!term.getDefiningOp<arith::MulFOp>())
+    Value term = addedTerm(accumulator, yielded);
+    if (!term || !term.getDefiningOp<arith::MulFOp>() ||
+        !yielded.getType().isF32() || !accumulator.hasOneUse())
       return 0;
   }
   if (!pairs.find())

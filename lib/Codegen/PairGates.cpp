@@ -52,12 +52,16 @@ private:
 };
 } // namespace
 
-bool findGatedTerm(Value accumulator, Value sum, GateOp &gate, Value &weight) {
+Value addedTerm(Value accumulator, Value sum) {
   auto add = sum.getDefiningOp<arith::AddFOp>();
   if (!add || (add.getLhs() != accumulator && add.getRhs() != accumulator))
-    return false;
-  Value term = add.getLhs() == accumulator ? add.getRhs() : add.getLhs();
-  auto product = term.getDefiningOp<arith::MulFOp>();
+    return {};
+  return add.getLhs() == accumulator ? add.getRhs() : add.getLhs();
+}
+
+bool findGatedTerm(Value accumulator, Value sum, GateOp &gate, Value &weight) {
+  Value term = addedTerm(accumulator, sum);
+  auto product = term ? term.getDefiningOp<arith::MulFOp>() : arith::MulFOp();
   if (!product)
     return false;
   gate = product.getLhs().getDefiningOp<GateOp>();
@@ -92,7 +96,6 @@ bool GatePairer::findTerms() {
 /// count that exist), and small enough for a product with a denominator.
 bool GatePairer::isDense() {
   constexpr double largest = 0x1p60; // times 2^62
-
   for (const Term &term : terms) {
     auto argument = dyn_cast<BlockArgument>(term.weight);
     DenseElementsAttr weights;

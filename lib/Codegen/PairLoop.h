@@ -20,7 +20,6 @@ public:
   bool varies(mlir::OpOperand &operand) {
     return op.getMatchingIndexingMap(&operand).isFunctionOfDim(loop);
   }
-  int64_t terms() const { return count; }
   /// The dimension of an operand that the loop reads.
   unsigned dimOf(mlir::OpOperand &operand);
   /// Its elements `from` ... `from + size` along the loop.

@@ -62,26 +62,14 @@ private:
 };
 } // namespace
 
-static bool areFinite(ElementsAttr elements) {
-  ArrayRef<char> bytes = bytesOf(elements);
-  ArrayRef<float> values(reinterpret_cast<const float *>(bytes.data()),
-                         bytes.size() / sizeof(float));
-  return llvm::all_of(values, [](float w) { return std::isfinite(w); });
-}
-
 /// The operand that an output is the sum of products of x and; null where it is
 /// something else.
 OpOperand *TileMaker::matrixOf(unsigned output) {
   Block &body = op.getRegion().front();
   Value accumulator = op.getRegionOutputArgs()[output];
-  auto add =
-      body.getTerminator()->getOperand(output).getDefiningOp<arith::AddFOp>();
-  if (!add || !accumulator.hasOneUse() ||
-      (add.getLhs() != accumulator && add.getRhs() != accumulator))
-    return nullptr;
-  Value term = add.getLhs() == accumulator ? add.getRhs() : add.getLhs();
-  auto product = term.getDefiningOp<arith::MulFOp>();
-  if (!product)
+  Value term = addedTerm(accumulator, body.getTerminator()->getOperand(output));
+  auto product = term ? term.getDefiningOp<arith::MulFOp>() : arith::MulFOp();
+  if (!product || !accumulator.hasOneUse())
     return nullptr;
   OpOperand *factors[2];
   for (auto [factor, value] :
@@ -126,7 +114,9 @@ bool TileMaker::find() {
       return false;
     AffineMap map = op.getMatchingIndexingMap(w);
     ElementsAttr elements = packable(w->get());
-    if (!elements.getElementType().isF32() || !areFinite(elements) ||
+    if (!elements.getElementType().isF32() ||
+        !llvm::all_of(valuesOf(elements),
+                      [](float w) { return std::isfinite(w); }) ||
         map.getNumResults() != 2 || !map.isProjectedPermutation() ||
         !map.isFunctionOfDim(reduction))
       return false;
@@ -223,9 +213,7 @@ Value TileMaker::paddedRows() {
 /// w as [n / 16, k / 2, 16, 2], filled up with zeros.
 Value TileMaker::packed(OpOperand &weights) {
   ElementsAttr elements = packable(weights.get());
-  ArrayRef<char> bytes = bytesOf(elements);
-  ArrayRef<float> values(reinterpret_cast<const float *>(bytes.data()),
-                         bytes.size() / sizeof(float));
+  ArrayRef<float> values = valuesOf(elements);
   AffineMap map = op.getMatchingIndexingMap(&weights);
   bool columnsFirst = map.getDimPosition(0) != reduction;
   SmallVector<int64_t> extents = op.getStaticLoopRanges();

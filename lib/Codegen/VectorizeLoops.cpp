@@ -1,4 +1,5 @@
 //===- VectorizeLoops.cpp - linalg on buffers to loops over vectors -------===//
+#include "Fusion.h"
 #include "LoopEmitter.h"
 #include "TileProducts.h"
 #include "lnn/Codegen/Passes.h"
@@ -23,11 +24,10 @@ static void contractAccumulations(linalg::GenericOp op,
   Operation *yield = op.getRegion().front().getTerminator();
   for (auto [argument, value] :
        llvm::zip(op.getRegionOutputArgs(), yield->getOperands())) {
-    auto sum = value.getDefiningOp<arith::AddFOp>();
-    if (!sum || (sum.getLhs() != argument && sum.getRhs() != argument) ||
-        !(value.getType().isF32() || value.getType().isF64()))
+    Value term = addedTerm(argument, value);
+    if (!term || !(value.getType().isF32() || value.getType().isF64()))
       continue;
-    Value term = sum.getLhs() == argument ? sum.getRhs() : sum.getLhs();
+    auto sum = value.getDefiningOp<arith::AddFOp>();
     auto product = term.getDefiningOp<arith::MulFOp>();
     if (!product || !product->hasOneUse())
       continue;
