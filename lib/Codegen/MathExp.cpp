@@ -111,9 +111,13 @@ static Num onePlusPowerOf2(Num x, double most) {
   if (isDouble(x))
     return exp2(atLeast(atMost(x, most), -1074)) + 1.0;
   if (hasRemainder(x)) {
-    Num y = most < 128 ? atMost(x, most) : x;
-    Num r = remainder(y);
-    return fma(polynomial(r, power), powerOf(y - r), 1.0);
+    // Where nothing overflows, the product with 2^n is exact; the addition then
+    // leaves the units of multiply-adds free.
+    bool exact = most < 128;
+    Num y = exact ? atMost(x, most) : x;
+    Num r = remainder(y), result = polynomial(r, power);
+    return exact ? scaleBy(result, y - r) + 1.0
+                 : fma(result, scaleBy(num(x, 1.0), y - r), 1.0);
   }
   Num y = atLeast(atMost(x, most), -126);
   Num shifted = y + 12582912.0; // rounds to even; n in the low bits

@@ -16,7 +16,7 @@ static Num fastPower(Num y, double most) {
   if (hasRemainder(y)) {
     Num x = atMost(y, most);
     Num r = remainder(x);
-    return polynomial(r, power) * powerOf(x - r);
+    return polynomial(r, power) * scaleBy(num(x, 1.0), x - r);
   }
   Num x = atLeast(atMost(y, most), -127);
   Num shifted = x + 12582912.0;

@@ -68,8 +68,8 @@ Num scaleUp(const ExpParts &parts);
 bool hasRemainder(Num x);
 /// x - round(x), exact; 0 for infinities.
 Num remainder(Num x);
-/// 2^x for whole x, 0 and infinity where out of range.
-Num powerOf(Num x);
+/// factor * 2^x for whole x, 0 and infinity where out of range.
+Num scaleBy(Num factor, Num x);
 
 /// x = 2^e m, m in [sqrt(1/2), sqrt(2)), for positive x, denormals included.
 struct LogParts {

@@ -49,12 +49,12 @@ Num remainder(Num x) {
   return call("reduce", x, immediate(*x.b, nearest), after);
 }
 
-Num powerOf(Num x) {
+Num scaleBy(Num factor, Num x) {
   constexpr int64_t currentRounding = 4;
   SmallVector<Value> after;
   if (lanesOf(x) == 16)
     after.push_back(immediate(*x.b, currentRounding));
-  return call("scalef", num(x, 1.0), x.v, after);
+  return call("scalef", factor, x.v, after);
 }
 
 } // namespace lnn

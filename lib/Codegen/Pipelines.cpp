@@ -53,6 +53,9 @@ void buildVectorPipeline(OpPassManager &pm, unsigned lanes,
   LnnScheduleChainsPassOptions schedule;
   schedule.registers = features.avx512 ? 24 : 16;
   pm.addPass(createLnnScheduleChainsPass(schedule));
+  LnnPipelineLoopsPassOptions pipeline;
+  pipeline.registers = features.avx512 ? 32 : 16;
+  pm.addPass(createLnnPipelineLoopsPass(pipeline));
 }
 
 } // namespace lnn

@@ -7,12 +7,10 @@
 // at a time, the longest chain first, as far as registers reach.
 //
 //===----------------------------------------------------------------------===//
-#include "lnn/Codegen/Passes.h"
+#include "OpCosts.h"
 
-#include "mlir/IR/Matchers.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "lnn/Codegen/Passes.h"
 #include "llvm/ADT/BitVector.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -20,51 +18,9 @@ namespace lnn {
 #define GEN_PASS_DEF_LNNSCHEDULECHAINSPASS
 #include "lnn/Codegen/Passes.h.inc"
 
-/// Operations that begin in one cycle.
-constexpr int64_t width = 2;
 /// So many of the operations that are left, in the order they came in, are
 /// looked at: a bound on time, and on how far values are kept.
 constexpr size_t window = 256;
-
-static bool isVector(Value value) {
-  return isa<VectorType>(value.getType()) || isa<FloatType>(value.getType());
-}
-
-/// Intrinsics that compute and nothing else.
-static bool isArithmetic(LLVM::CallIntrinsicOp op) {
-  return op.getIntrin().starts_with("llvm.x86.avx512.mask.");
-}
-
-static bool canMove(Operation &op) {
-  if (op.getNumRegions() != 0)
-    return false;
-  if (auto intrinsic = dyn_cast<LLVM::CallIntrinsicOp>(op))
-    return isArithmetic(intrinsic);
-  return isMemoryEffectFree(&op) || hasSingleEffect<MemoryEffects::Read>(&op);
-}
-
-/// Cycles until a result can be used.
-static int64_t latencyOf(Operation &op) {
-  if (op.getNumResults() == 0 || !isVector(op.getResult(0)))
-    return 0;
-  return llvm::TypeSwitch<Operation *, int64_t>(&op)
-      .Case<arith::DivFOp, math::SqrtOp>([](auto) { return 16; })
-      .Case<arith::ConstantOp>([](auto) { return 0; })
-      .Case<arith::AndIOp, arith::OrIOp, arith::XOrIOp, arith::AddIOp,
-            arith::SubIOp, arith::ShLIOp, arith::ShRUIOp, arith::ShRSIOp,
-            arith::SelectOp, arith::NegFOp>([](auto) { return 1; })
-      .Case<arith::BitcastOp>([](auto) { return 0; })
-      .Default([](auto) { return 4; });
-}
-
-/// What a processor does in no time, or beside the arithmetic: addresses, loads
-/// that become operands.
-static bool isFree(Operation &op) {
-  return op.getNumResults() == 0 || !isVector(op.getResult(0)) ||
-         isa<arith::ConstantOp, arith::BitcastOp, vector::BroadcastOp,
-             LLVM::ConstantOp>(op) ||
-         hasSingleEffect<MemoryEffects::Read>(&op);
-}
 
 namespace {
 /// A run of operations that may change places.
@@ -114,22 +70,9 @@ void Segment::build() {
       nodes[found->second].users.push_back(i);
       ++nodes[i].waitsFor;
     }
-    for (Value result : op->getResults())
-      nodes[i].keeps |= isVector(result) && !isa<arith::ConstantOp>(op) &&
-                        !hasSingleEffect<MemoryEffects::Read>(op);
+    nodes[i].keeps = keepsRegister(*op);
   }
-  // What comes from outside is in registers all the time, constants as far as
-  // they do not take too many.
-  llvm::SmallDenseSet<Value> outside, constants;
-  for (Operation *op : ops)
-    for (Value operand : op->getOperands()) {
-      if (!isVector(operand) || (operand.getDefiningOp() &&
-                                 numbers.contains(operand.getDefiningOp())))
-        continue;
-      (matchPattern(operand, m_Constant()) ? constants : outside)
-          .insert(operand);
-    }
-  live = outside.size() + std::min<int64_t>(constants.size(), registers / 4);
+  live = registersFromOutside(ops, registers / 4);
   for (size_t i = ops.size(); i-- > 0;) {
     nodes[i].uses = nodes[i].users.size();
     for (unsigned user : nodes[i].users)
@@ -145,8 +88,7 @@ bool Segment::isBoundByLatency() const {
     work += !isFree(*op);
     longest = std::max(longest, node.height);
   }
-  constexpr int64_t chain = 24; // shorter ones overlap as they are
-  return longest >= chain && work > width;
+  return longest >= shortChain && work > issueWidth;
 }
 
 /// By how many registers more are in use once `i` has been computed.
@@ -160,7 +102,7 @@ int64_t Segment::pressureOf(unsigned i) const {
         nodes[found->second].keeps && nodes[found->second].uses == 1)
       --change;
     // An accumulator's next value takes its place.
-    if (!definition && isVector(operand) && operand.hasOneUse())
+    if (!definition && isVectorLike(operand) && operand.hasOneUse())
       --change;
   }
   return change;
@@ -228,7 +170,7 @@ bool Segment::schedule() {
     if (!next)
       continue;
     place(*next);
-    if (!isFree(*ops[*next]) && ++begun == width)
+    if (!isFree(*ops[*next]) && ++begun == issueWidth)
       ++cycle, begun = 0;
   }
   if (llvm::equal(order, ops))

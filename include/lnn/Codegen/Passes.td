@@ -124,6 +124,26 @@ def LnnExpandHalfPass : Pass<"lnn-expand-half"> {
   let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
 
+def LnnPipelineLoopsPass : Pass<"lnn-pipeline-loops"> {
+  let summary = "let iterations of innermost loops overlap";
+  let description = [{
+    Software pipelining of loops that sum values of long chains, such as an LTC's sums of gates: each iteration is cut into stages, and the
+    loop computes the last stage of one iteration, the stage before of the next one, and so on, side by side. What comes before and after is
+    written out. Nothing is computed in another way: the bits stay the same.
+
+    The order is a modulo schedule's: two operations begin in a cycle, the longest chain first; the interval between iterations is the shortest
+    for which registers suffice. Loops are left that store, whose number of iterations is not known or small, that have no long chain, or whose
+    carried values would be late.
+  }];
+  let options = [
+    Option<"registers", "registers", "unsigned", "32", "vector registers">
+  ];
+  let statistics = [
+    Statistic<"numPipelined", "pipelined", "loops whose iterations overlap">
+  ];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::scf::SCFDialect"];
+}
+
 def LnnScheduleChainsPass : Pass<"lnn-schedule-chains"> {
   let summary = "put independent chains of operations side by side";
   let description = [{
