@@ -46,9 +46,52 @@ Value LoopEmitter::add(Value a, int64_t offset) {
   return arith::AddIOp::create(b, a, index(offset));
 }
 
+Value LoopEmitter::start(unsigned dim) {
+  return from[dim] ? from[dim] : index(0);
+}
+
 void LoopEmitter::emit() {
   ranges =
       cast<linalg::LinalgOp>(op.getOperation()).createLoopRanges(b, b.getLoc());
+  from.resize(op.getNumLoops());
+  emitNest();
+}
+
+/// Where nobody knows how many rows there are: whole blocks, if there are any,
+/// and what is left over in loops along another dimension. Where there is no
+/// other, all rows, but for one that is alone.
+void LoopEmitter::emitNest() {
+  if (!plan.rowDim || getConstantIntValue(extent(*plan.rowDim))) {
+    emitOuter(0);
+    return;
+  }
+  unsigned rows = *plan.rowDim;
+  LoopPlan rest = planLeftOver(op, plan);
+  Value all = extent(rows), whole = all;
+  if (rest.rowDim)
+    whole = arith::SubIOp::create(
+        b, all, arith::RemUIOp::create(b, all, index(plan.rows)));
+  fewestRows = rest.rowDim ? plan.rows : 1;
+  Value several = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt, whole,
+                                        index(rest.rowDim ? 0 : 1));
+  auto branch = scf::IfOp::create(b, several, /*withElseRegion=*/!rest.rowDim);
+  OpFoldResult size = ranges[rows].size;
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    ranges[rows].size = whole;
+    emitOuter(0);
+  }
+  ranges[rows].size = size;
+  plan = rest;
+  if (rest.rowDim) {
+    from[rows] = whole;
+    emitNest();
+    return;
+  }
+  single = rows;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.elseBlock());
   emitOuter(0);
 }
 
@@ -89,7 +132,9 @@ void LoopEmitter::emitOuter(unsigned level) {
 /// there is no such loop, or rows share what a block reads.
 Value LoopEmitter::turnsBack(int64_t blocks) {
   auto again = dyn_cast<scf::ForOp>(op->getParentOp());
-  auto isOne = [&](unsigned d) { return op.getStaticLoopRanges()[d] == 1; };
+  auto isOne = [&](unsigned d) {
+    return op.getStaticLoopRanges()[d] == 1 || d == single;
+  };
   if (blocks < 2 || !again || plan.reductions.empty() || plan.rowDim ||
       !llvm::all_of(plan.outer, isOne) || !llvm::all_of(plan.inside, isOne))
     return {};
@@ -170,7 +215,7 @@ void LoopEmitter::emitInside(unsigned level, const BlockShape &shape) {
     return;
   }
   unsigned dim = plan.inside[level];
-  forEach(b, index(0), extent(dim), 1, [&](Value iv) {
+  forEach(b, start(dim), extent(dim), 1, [&](Value iv) {
     ivs[dim] = iv;
     emitInside(level + 1, shape);
   });
@@ -182,7 +227,7 @@ void LoopEmitter::emitRows(BlockShape shape) {
     return;
   }
   unsigned dim = *plan.rowDim;
-  Value end = extent(dim), from = index(0);
+  Value end = extent(dim), at = index(0);
   std::optional<int64_t> size = getConstantIntValue(end);
   // The rows left over: one block where their number is known, by twos and ones
   // otherwise.
@@ -190,23 +235,23 @@ void LoopEmitter::emitRows(BlockShape shape) {
   if (size && *size % plan.rows)
     counts.push_back(*size % plan.rows);
   for (int64_t count : {2, 1})
-    if (!size && count < plan.rows)
+    if (!size && fewestRows <= count && count < plan.rows)
       counts.push_back(count);
   for (int64_t count : counts) {
     Value to;
-    if (std::optional<int64_t> first = getConstantIntValue(from); first && size)
+    if (std::optional<int64_t> first = getConstantIntValue(at); first && size)
       to = index(*first + (*size - *first) / count * count);
     else
       to = arith::SubIOp::create(
           b, end,
-          arith::RemUIOp::create(b, arith::SubIOp::create(b, end, from),
+          arith::RemUIOp::create(b, arith::SubIOp::create(b, end, at),
                                  index(count)));
-    forEach(b, from, to, count, [&](Value iv) {
+    forEach(b, at, to, count, [&](Value iv) {
       ivs[dim] = iv;
       shape.rows = count;
       emitBlock(shape);
     });
-    from = to;
+    at = to;
   }
 }
 

@@ -28,8 +28,10 @@ private:
 
   mlir::Value index(int64_t value);
   mlir::Value extent(unsigned dim);
+  mlir::Value start(unsigned dim);
   mlir::Value add(mlir::Value a, int64_t offset);
 
+  void emitNest();
   void emitOuter(unsigned level);
   void emitVectors();
   mlir::Value turnsBack(int64_t blocks);
@@ -80,10 +82,13 @@ private:
   }
 
   mlir::linalg::GenericOp op;
-  const LoopPlan &plan;
+  LoopPlan plan;
   mlir::ImplicitLocOpBuilder b;
   mlir::Block &body;
   llvm::SmallVector<mlir::Range, 4> ranges;
+  llvm::SmallVector<mlir::Value> from; ///< where loops begin; null for 0
+  std::optional<unsigned> single; ///< a loop of which one iteration is left
+  int64_t fewestRows = 1; ///< of a block, where nobody knows how many there are
   llvm::SmallVector<mlir::Value> ivs; ///< the first point's, by loop
   llvm::DenseSet<mlir::Value> varying;
   BlockShape block;

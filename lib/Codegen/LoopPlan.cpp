@@ -403,7 +403,7 @@ static std::pair<int64_t, int64_t> askedBlock(Operation *op) {
 }
 
 /// Rows and vectors of a block. Where the number of rows is known only when the
-/// model runs, one alone counts as much as each of many.
+/// model runs, these are for many: what is left over has a plan of its own.
 static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
                       int64_t registers) {
   constexpr int64_t many = 64;
@@ -428,7 +428,9 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
   // Each of a block's scattered elements is a store in the code.
   constexpr int64_t mostStores = 128;
   int64_t stores = isScattered(op, plan) ? plan.lanes * inits : 0;
-  for (int64_t rows = 1; rows <= std::min<int64_t>(rowExtent, 8); ++rows)
+  // Batches of unknown size are most often powers of two.
+  for (int64_t rows = 1; rows <= std::min<int64_t>(rowExtent, 8);
+       dynamic ? rows *= 2 : ++rows)
     for (int64_t vectors = 1; vectors <= std::min<int64_t>(vectorExtent, 8);
          ++vectors) {
       // Accumulators, what the rows share, and one value of a row.
@@ -438,9 +440,6 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
         continue;
       double cost =
           blockCost(rows, vectors, inits, rowExtent, vectorExtent, far);
-      if (dynamic)
-        cost =
-            cost / many + blockCost(rows, vectors, inits, 1, vectorExtent, far);
       if (best == 0 || cost < best * 0.999)
         best = cost, bestRows = rows, bestVectors = vectors;
     }
@@ -452,23 +451,30 @@ static void planBlock(linalg::GenericOp op, LoopPlan &plan, int64_t rowExtent,
 }
 
 /// Takes a loop for rows out of `loops`: one in which something that varies
-/// with the lanes does not vary. Its extent, 1 where there is none.
+/// with the lanes does not vary, of known length if it can be had. Its extent,
+/// 1 where there is none.
 static int64_t takeRows(linalg::GenericOp op, LoopPlan &plan,
                         SmallVectorImpl<unsigned> &loops) {
+  constexpr int64_t enough = 4;
+  SmallVector<int64_t> extents = op.getStaticLoopRanges();
+  std::optional<unsigned> best;
   for (unsigned d : llvm::reverse(loops)) {
-    int64_t extent = op.getStaticLoopRanges()[d];
     bool shared = llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
       AffineMap map = op.getMatchingIndexingMap(input);
       return !map.isFunctionOfDim(d) &&
              (!plan.vectorDim || map.isFunctionOfDim(*plan.vectorDim));
     });
-    if (!shared || extent == 1)
+    if (!shared || extents[d] == 1)
       continue;
-    plan.rowDim = d;
-    llvm::erase(loops, d);
-    return extent;
+    if (!best || (ShapedType::isDynamic(extents[*best]) &&
+                  !ShapedType::isDynamic(extents[d]) && extents[d] >= enough))
+      best = d;
   }
-  return 1;
+  if (!best)
+    return 1;
+  plan.rowDim = *best;
+  llvm::erase(loops, *best);
+  return extents[*best];
 }
 
 /// Several rows share what they load. Polynomials need the registers for
@@ -482,6 +488,39 @@ static void planRows(linalg::GenericOp op, LoopPlan &plan, int64_t registers) {
     plan.inside.push_back(*plan.rowDim);
     plan.rowDim.reset();
   }
+}
+
+LoopPlan planLeftOver(linalg::GenericOp op, LoopPlan plan) {
+  unsigned rows = *plan.rowDim;
+  plan.rowDim.reset();
+  // Stores of single lanes are so much code that more of it does not pay.
+  bool scattered = isScattered(op, plan);
+  for (unsigned d : llvm::reverse(plan.inside))
+    if (!scattered && !plan.left.contains(d) &&
+        op.getStaticLoopRanges()[d] != 1 && sharesMatrix(op, plan, d)) {
+      plan.rowDim = d;
+      llvm::erase(plan.inside, d);
+      break;
+    }
+  plan.left.insert(rows);
+  plan.inside.push_back(rows);
+  if (plan.rowDim)
+    return plan;
+  plan.rows = 1;
+  if (!plan.vectorDim || askedBlock(op).second)
+    return plan;
+  int64_t extent = op.getStaticLoopRanges()[*plan.vectorDim];
+  if (ShapedType::isDynamic(extent))
+    return plan;
+  int64_t inits = op.getNumDpsInits(),
+          vectors = llvm::divideCeil(extent, plan.lanes);
+  auto costOf = [&](int64_t v) {
+    return blockCost(1, v, inits, 1, vectors, /*far=*/false);
+  };
+  for (int64_t v = 1; v <= std::min<int64_t>(vectors, 8 / inits); ++v)
+    if (costOf(v) < costOf(plan.vectors) * 0.999)
+      plan.vectors = v;
+  return plan;
 }
 
 LoopPlan planLoops(linalg::GenericOp op, int64_t maxLanes) {
@@ -563,6 +602,17 @@ std::string describe(linalg::GenericOp op, const LoopPlan &plan) {
   if (plan.rowDim)
     os << plan.rows << " rows out of " << extent(*plan.rowDim) << " x ";
   os << plan.vectors << (plan.vectors == 1 ? " vector" : " vectors");
+  SmallVector<std::string> left;
+  for (LoopPlan rest = plan;
+       rest.rowDim && ShapedType::isDynamic(extents[*rest.rowDim]);) {
+    rest = planLeftOver(op, rest);
+    std::string rows = rest.rowDim ? std::to_string(rest.rows) + " out of " +
+                                         extent(*rest.rowDim)
+                                   : "one alone";
+    left.push_back(rows + " x " + std::to_string(rest.vectors));
+  }
+  if (!left.empty())
+    os << " (left over: " << llvm::join(left, ", ") << ")";
   if (plan.reductions.empty())
     return text;
   list("; sums over ", plan.reductions);

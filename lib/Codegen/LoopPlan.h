@@ -24,6 +24,8 @@ struct LoopPlan {
   /// A loop of which several iterations make one block, if any.
   std::optional<unsigned> rowDim;
   int64_t rows = 1;
+  /// Loops of which whole blocks of rows have been computed: see planLeftOver.
+  llvm::SmallDenseSet<unsigned> left;
   /// Blocks of vectors and reductions become straight code: see sparseWeights.
   bool unrolled = false;
 };
@@ -41,6 +43,11 @@ bool isVectorizable(mlir::Operation &op);
 
 /// Chooses for vectors of at most `maxLanes` f32 lanes.
 LoopPlan planLoops(mlir::linalg::GenericOp op, int64_t maxLanes);
+
+/// For rows that are left over when blocks of `plan.rows` have been computed:
+/// blocks along another loop in which the matrix does not vary. Where there is
+/// none, for one row that is alone: it has blocks of more vectors.
+LoopPlan planLeftOver(mlir::linalg::GenericOp op, LoopPlan plan);
 
 /// The dimension that planLoops would put into lanes if the layout of the
 /// operands at `free` were ours to choose.

@@ -41,9 +41,9 @@ func.func @channels_first(%x: memref<100x64xf32>, %w: memref<64x32xf32>, %y: mem
   return
 }
 
-// How many there are is not known: it may be one. Channels are 32.
+// How many there are is not known, and what is left over has blocks of its own. Channels are 32.
 func.func @unknown_time(%x: memref<64x?xf32>, %w: memref<64x32xf32>, %y: memref<32x?xf32>) {
-  // expected-remark @+1 {{8 lanes out of 32; blocks of 2 rows out of ? x 4 vectors}}
+  // expected-remark @+1 {{8 lanes out of 32; blocks of 2 rows out of ? x 4 vectors (left over: one alone x 4)}}
   linalg.generic {indexing_maps = [affine_map<(c, t, k) -> (k, t)>, affine_map<(c, t, k) -> (k, c)>, affine_map<(c, t, k) -> (c, t)>],
                   iterator_types = ["parallel", "parallel", "reduction"]}
       ins(%x, %w : memref<64x?xf32>, memref<64x32xf32>) outs(%y : memref<32x?xf32>) {

@@ -1,8 +1,10 @@
 """Models with dynamic dimensions, at sizes no reference has, against ONNX Runtime."""
 
+import lnnc
 import numpy as np
 import pytest
 from conftest import assert_close, zoo_path
+from onnx import TensorProto, helper, numpy_helper
 
 CELL = [dict(batch=b) for b in (1, 2, 3, 17, 64)]
 SEQUENCE = [dict(time=t, batch=b) for t, b in ((1, 1), (2, 1), (7, 3), (40, 33))]
@@ -52,3 +54,40 @@ def test_lanes_do_not_depend_on_each_other(name, zoo_model):
         part = model.run({k: v[start:stop] for k, v in inputs.items()})
         for key, value in part.items():
             assert value.tobytes() == whole[key][start:stop].tobytes(), (key, start, stop)
+
+
+@pytest.mark.parametrize("width", [3, 40, 300])
+def test_rows_left_over_by_blocks_have_the_bits_of_rows_alone(width):
+    """Two loops over rows whose number is not known, and which no buffer has side by side."""
+    rng = np.random.default_rng(width)
+    w = rng.standard_normal((2, 24, width)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Einsum", ["x", "w"], ["y"], equation="tsbk,skn->tbn")],
+        "products",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["time", 2, "batch", 24])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["time", "batch", width])],
+        [numpy_helper.from_array(w, "w")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = lnnc.compile(helper.make_model(graph, opset_imports=opset, ir_version=8))
+    x = rng.standard_normal((13, 2, 13, 24)).astype(np.float32)
+    one = [
+        [model.run({"x": x[t : t + 1, :, b : b + 1]})["y"] for b in range(13)] for t in range(13)
+    ]
+    alone = np.concatenate([np.concatenate(row, 1) for row in one])
+    want = np.einsum("tsbk,skn->tbn", x.astype("f8"), w.astype("f8"))
+    np.testing.assert_allclose(alone, want, atol=2e-5)
+    for time, batch in [
+        (1, 2),
+        (2, 1),
+        (3, 3),
+        (4, 4),
+        (5, 1),
+        (1, 7),
+        (6, 5),
+        (13, 13),
+        (0, 3),
+        (3, 0),
+    ]:
+        got = model.run({"x": x[:time, :, :batch].copy()})["y"]
+        assert got.tobytes() == alone[:time, :batch].tobytes(), (time, batch)
