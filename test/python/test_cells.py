@@ -477,3 +477,15 @@ def test_a_time_that_is_known_and_has_no_end(time):
     got = lnnc.compile(zoo_path("cfc_cell"), freeze={name: frozen})(**given)
     for a, b in zip(got.values(), want.values()):
         assert np.allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("time", [np.inf, 3e38, 1e30])
+def test_a_step_that_lasts_for_ever_ends_where_gates_and_leak_balance(time):
+    """What is left of (c h + dt b) / (c + dt a) is b / a; dt b alone is no number."""
+    (inputs, _), *_ = zoo_sets("ltc_cell_ncp19")
+    name = next(k for k, v in inputs.items() if v.shape[-1] == 1)
+    inputs = {**inputs, name: np.full_like(inputs[name], time)}
+    want = lnnc.compile(zoo_path("ltc_cell_ncp19"), raise_cells=False)(**inputs)
+    got = lnnc.compile(zoo_path("ltc_cell_ncp19"))(**inputs)
+    for a, b in zip(got.values(), want.values()):
+        assert np.isfinite(b).all() and np.allclose(a, b, rtol=1e-5, atol=1e-6)

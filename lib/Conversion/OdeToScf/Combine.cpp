@@ -32,6 +32,13 @@ Value Scalar::fma(Value x, Value y, Value z) {
 }
 Value Scalar::exp(Value x) { return math::ExpOp::create(b, loc, x); }
 
+Value Scalar::atMost(Value x, double most) {
+  Value limit = constant(most);
+  Value above =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, limit);
+  return arith::SelectOp::create(b, loc, above, limit, x);
+}
+
 Value Scalar::phi(Value x) {
   // expm1 keeps the quotient accurate however small x is; only 0 / 0 is not.
   Value quotient = div(neg(math::ExpM1Op::create(b, loc, neg(x))), x);

@@ -34,6 +34,8 @@ public:
   /// x * y + z, rounded once.
   mlir::Value fma(mlir::Value x, mlir::Value y, mlir::Value z);
   mlir::Value exp(mlir::Value x);
+  /// min(x, most); NaN where x is.
+  mlir::Value atMost(mlir::Value x, double most);
   /// (1 - e^-x) / x, 1 at 0.
   mlir::Value phi(mlir::Value x);
   /// A float of any width in this one.

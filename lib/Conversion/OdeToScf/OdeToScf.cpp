@@ -186,6 +186,13 @@ SolveLowering::Step SolveLowering::makeStep(Value dt) {
     step.time = time({{dt}}, [&](Scalar &s, ValueRange v) {
       return s.div(v[0], s.constant(count));
     });
+  // Times that long make no difference to a semi-implicit step, but
+  // (c h + dt b) / (c + dt a) overflows.
+  constexpr double forever = 0x1p96;
+  if (method.getScheme() == "semi_implicit")
+    step.time = time({{step.time}}, [&](Scalar &s, ValueRange v) {
+      return s.atMost(v[0], forever);
+    });
   for (Value state : solve.getStates()) {
     Type element = computeType(getElementTypeOrSelf(state.getType()));
     Value value = step.time;
