@@ -37,7 +37,6 @@ public:
 
 private:
   bool place(int64_t interval);
-  int64_t startOf(unsigned i, int64_t interval);
   void delay(int64_t interval);
   void placeFree();
   void sort(int64_t interval);
@@ -84,20 +83,11 @@ ModuloSchedule::ModuloSchedule(scf::ForOp loop, int64_t registers)
   }
 }
 
-/// When an operation's operands are there.
-int64_t ModuloSchedule::startOf(unsigned i, int64_t interval) {
-  int64_t start = 0;
-  for (unsigned operand : operands[i])
-    start = std::max(start, isFree(*ops[operand])
-                                ? startOf(operand, interval)
-                                : time[operand] + latencyOf(*ops[operand]));
-  return start;
-}
-
 /// Gives every operation its time, those that delay most first.
 bool ModuloSchedule::place(int64_t interval) {
   time.assign(ops.size(), unplaced);
   begun.assign(interval, 0);
+  SmallVector<int64_t> there(ops.size(), 0); // when results can be used
   SmallVector<unsigned> waitsFor, ready;
   for (auto [i, read] : llvm::enumerate(operands)) {
     waitsFor.push_back(read.size());
@@ -114,14 +104,19 @@ bool ModuloSchedule::place(int64_t interval) {
     for (unsigned user : users[i])
       if (--waitsFor[user] == 0)
         ready.push_back(user);
+    int64_t start = 0;
+    for (unsigned operand : operands[i])
+      start = std::max(start, there[operand]);
+    there[i] = start;
     if (isFree(*ops[i]))
       continue;
-    int64_t start = startOf(i, interval), at = start;
+    int64_t at = start;
     while (begun[at % interval] == issueWidth)
       if (++at - start == interval)
         return false;
     ++begun[at % interval];
     time[i] = at;
+    there[i] = at + latencyOf(*ops[i]);
   }
   return true;
 }
