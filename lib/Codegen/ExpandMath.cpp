@@ -114,6 +114,69 @@ static void expandSelect(arith::SelectOp op) {
   op.erase();
 }
 
+/// One vector of 4, 8 or 16 lanes; fewer are the first ones of 4.
+static Value pairDotInstruction(Builder &b, ArrayRef<Value> operands) {
+  auto type = dyn_cast<VectorType>(operands[2].getType());
+  int64_t lanes = type ? type.getNumElements() : 1,
+          width = std::max<int64_t>(lanes, 4);
+  SmallVector<Value> wide;
+  for (Value value : operands) {
+    if (!type)
+      value = vector::BroadcastOp::create(
+          b, VectorType::get({width}, value.getType()), value);
+    else if (lanes < width)
+      value = vector::ShuffleOp::create(b, value, value,
+                                        ArrayRef<int64_t>{0, lanes - 1, 0, 0});
+    wide.push_back(value);
+  }
+  auto halves = VectorType::get({2 * width}, b.getBF16Type());
+  Value lhs = vector::BitCastOp::create(b, halves, wide[0]),
+        rhs = vector::BitCastOp::create(b, halves, wide[1]);
+  std::string name =
+      ("llvm.x86.avx512bf16.dpbf16ps." + Twine(width * 32)).str();
+  Value sum =
+      LLVM::CallIntrinsicOp::create(b, wide[2].getType(), b.getStringAttr(name),
+                                    ValueRange{wide[2], lhs, rhs})
+          .getResult(0);
+  if (!type)
+    return vector::ExtractOp::create(b, sum, 0);
+  auto first = llvm::to_vector(llvm::seq<int64_t>(0, lanes));
+  return lanes < width ? Value(vector::ShuffleOp::create(b, sum, sum, first))
+                       : sum;
+}
+
+/// Two multiply-adds, the first of each pair first.
+static Value pairDotOfSingles(Builder &b, ArrayRef<Value> operands) {
+  Type type = operands[2].getType(), words = operands[0].getType();
+  auto constant = [&](int64_t value) {
+    return splat(b, words, b.getI32IntegerAttr(int32_t(value)));
+  };
+  Value sum = operands[2];
+  for (bool second : {false, true}) {
+    Value factors[2];
+    for (auto [factor, word] : llvm::zip(factors, operands)) {
+      Value bits =
+          second ? Value(arith::AndIOp::create(b, word, constant(0xffff0000)))
+                 : Value(arith::ShLIOp::create(b, word, constant(16)));
+      factor = arith::BitcastOp::create(b, type, bits);
+    }
+    sum = math::FmaOp::create(b, factors[0], factors[1], sum);
+  }
+  return sum;
+}
+
+static void expandPairDot(PairDotOp op, bool instruction) {
+  Builder b(op->getLoc(), op);
+  SmallVector<Value> operands{op.getLhs(), op.getRhs(), op.getAccumulator()};
+  auto type = dyn_cast<VectorType>(op.getType());
+  int64_t lanes = type ? type.getNumElements() : 1;
+  bool fits = !type || (type.getRank() == 1 && !type.isScalable() &&
+                        llvm::isPowerOf2_64(lanes) && lanes <= 16);
+  op.replaceAllUsesWith(instruction && fits ? pairDotInstruction(b, operands)
+                                            : pairDotOfSingles(b, operands));
+  op.erase();
+}
+
 namespace {
 struct LnnExpandMathPass : impl::LnnExpandMathPassBase<LnnExpandMathPass> {
   using LnnExpandMathPassBase::LnnExpandMathPassBase;
@@ -143,6 +206,7 @@ struct LnnExpandMathPass : impl::LnnExpandMathPassBase<LnnExpandMathPass> {
     });
     for (arith::SelectOp op : selections)
       expandSelect(op);
+    getOperation()->walk([&](PairDotOp op) { expandPairDot(op, pairs); });
   }
 };
 } // namespace

@@ -61,6 +61,7 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
     if (failed(simplify()))
       return signalPassFailure();
     IRRewriter rewriter(&getContext());
+    cutConstants(getOperation(), rewriter);
     unsigned merged = mergeSiblings(getOperation(), rewriter);
     numMerged += merged;
     if (merged && failed(simplify()))
@@ -90,6 +91,8 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
       if (made && failed(simplify()))
         return signalPassFailure();
     }
+    if (pairs)
+      numPairs += makePairProducts(getOperation(), rewriter);
     numNarrowed += narrowWeights(getOperation(), rewriter, *stored);
     numPacked += packConstants(getOperation(), rewriter, lanes);
     startFromConstants(getOperation(), rewriter);

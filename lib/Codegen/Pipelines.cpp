@@ -12,11 +12,13 @@ using namespace mlir;
 namespace lnn {
 
 void buildFusionPipeline(OpPassManager &pm, unsigned lanes,
-                         llvm::StringRef weights, bool tiles) {
+                         llvm::StringRef weights,
+                         const ProductFeatures &products) {
   LnnFusePassOptions options;
   options.lanes = lanes;
   options.weights = weights.str();
-  options.tiles = tiles;
+  options.tiles = products.tiles;
+  options.pairs = products.pairs;
   pm.addNestedPass<func::FuncOp>(createLnnFusePass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -43,6 +45,7 @@ void buildVectorPipeline(OpPassManager &pm, unsigned lanes,
   LnnExpandMathPassOptions math;
   math.avx512 = features.avx512;
   math.fast = features.fast;
+  math.pairs = features.pairs;
   pm.addPass(createLnnExpandMathPass(math));
   LnnExpandHalfPassOptions half;
   half.f16 = !features.half;

@@ -32,7 +32,8 @@ static bool isVector(Value value) {
 
 /// Intrinsics that compute and nothing else.
 static bool isArithmetic(LLVM::CallIntrinsicOp op) {
-  return op.getIntrin().starts_with("llvm.x86.avx512.mask.");
+  return op.getIntrin().starts_with("llvm.x86.avx512.mask.") ||
+         op.getIntrin().starts_with("llvm.x86.avx512bf16.");
 }
 
 static bool canMove(Operation &op) {

@@ -37,7 +37,7 @@ static void buildCheckStage(OpPassManager &pm) {
 /// Everything down to upstream's dialects on tensors, @main alone.
 static void buildTensorStage(OpPassManager &pm,
                              const CpuPipelineOptions &options, unsigned lanes,
-                             bool tiles) {
+                             const ProductFeatures &features) {
   if (options.raise)
     pm.addNestedPass<func::FuncOp>(createOnnxRaiseRecurrencePass());
   if (options.reroll)
@@ -69,7 +69,7 @@ static void buildTensorStage(OpPassManager &pm,
   bool narrow = options.products == "bf16";
   std::string weights = options.weights;
   buildFusionPipeline(pm, lanes, narrow && weights == "f32" ? "bf16" : weights,
-                      narrow && tiles);
+                      narrow ? features : ProductFeatures());
 }
 
 /// Tensors to buffers: states in place, results in the caller's memory.
@@ -126,19 +126,22 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createLnnAttachCpuPass(attach));
   unsigned lanes = options.lanes;
   MathFeatures math;
-  bool tiles = false;
+  ProductFeatures products;
   llvm::Expected<CpuTarget> target =
       CpuTarget::get(options.triple, options.cpu, options.features);
   if (target) {
     lanes = lanes ? lanes : target->lanes();
-    tiles = target->hasTiles();
+    // Where there are tiles, pairs take as long as f32 does.
+    products.tiles = target->hasTiles();
+    products.pairs = target->hasPairs() && !products.tiles;
     math = {target->hasAvx512(), target->convertsHalf()};
+    math.pairs = target->hasPairs();
   } else {
     llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }
   math.fast = options.fastMath;
   lanes = std::max(lanes, 1u);
-  buildTensorStage(pm, options, lanes, tiles);
+  buildTensorStage(pm, options, lanes, products);
   buildBufferStage(pm);
   if (options.profile)
     pm.addNestedPass<func::FuncOp>(createLnnProfileRegionsPass());
