@@ -31,6 +31,8 @@ private:
   mlir::Value add(mlir::Value a, int64_t offset);
 
   void emitOuter(unsigned level);
+  void emitParts(mlir::Value units, int64_t step, mlir::Value backwards,
+                 llvm::function_ref<void(mlir::Value)> inner);
   void emitVectors();
   mlir::Value turnsBack(int64_t blocks);
   void emitInside(unsigned level, const BlockShape &shape);
@@ -81,6 +83,7 @@ private:
 
   mlir::linalg::GenericOp op;
   const LoopPlan &plan;
+  bool toShare; ///< the loop that threads share is still to come
   mlir::ImplicitLocOpBuilder b;
   mlir::Block &body;
   llvm::SmallVector<mlir::Range, 4> ranges;

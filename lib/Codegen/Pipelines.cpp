@@ -34,10 +34,12 @@ static void addHalfTypes(OpPassManager &pm) {
 }
 
 void buildVectorPipeline(OpPassManager &pm, unsigned lanes,
-                         const MathFeatures &features, bool explain) {
+                         const MathFeatures &features, bool explain,
+                         bool threads) {
   LnnVectorizeLoopsPassOptions options;
   options.lanes = lanes;
   options.explain = explain;
+  options.threads = threads;
   pm.addNestedPass<func::FuncOp>(createLnnVectorizeLoopsPass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -41,8 +41,10 @@ void buildFusionPipeline(mlir::OpPassManager &pm, unsigned lanes,
                          const ProductFeatures &products = {});
 /// On buffers: linalg to loops over vectors of `lanes` f32 lanes, and no
 /// elementary function left to a library. What the processor has is used.
-/// `explain` asks for a remark on each loop nest.
+/// `explain` asks for a remark on each loop nest, `threads` for loops of large
+/// sums that threads share.
 void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes,
-                         const MathFeatures &features, bool explain = false);
+                         const MathFeatures &features, bool explain = false,
+                         bool threads = false);
 } // namespace lnn
 #endif // LNN_CODEGEN_PASSES_H

@@ -59,7 +59,9 @@ def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> 
     the innermost loops, ascending, their accumulators values carried by the loops; a product added to an accumulator
     becomes one `math.fma`. Ragged sizes end in masked vectors, whose masked lanes touch no memory. The result of an element
     does not depend on lanes or blocks. Where the op, or what it is in, has `lnn.block = array<i64: rows, vectors>`, that is the
-    block's shape, instead of the one that costs least (0 leaves one of the two to the cost). Where no dimension suits, and for bodies that cannot be vectors, the loops are scalar.
+    block's shape, instead of the one that costs least (0 leaves one of the two to the cost). With `threads`, blocks of
+    a large sum (or the iterations of a loop around all of them) are an `scf.parallel` over as many parts as `lnn.threads` says and there
+    are blocks, unless the function or module says that other threads have parts of the batch; each block is computed as it would be otherwise. Where no dimension suits, and for bodies that cannot be vectors, the loops are scalar.
 
     ```mlir
     linalg.generic {indexing_maps = [(i, k) -> (k), (i, k) -> (k, i), (i, k) -> (i)], iterator_types = ["parallel", "reduction"]}
@@ -78,6 +80,7 @@ def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> 
   }];
   let options = [
     Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector: 16, 8, 4, 2 or 1 (scalar loops)">,
+    Option<"threads", "threads", "bool", "false", "loops of large sums are shared between threads">,
     Option<"explain", "explain", "bool", "false", "a remark for each op: which loops became lanes and blocks, and what an iteration costs">
   ];
   let statistics = [
@@ -86,7 +89,7 @@ def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> 
   ];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
-                           "::mlir::affine::AffineDialect", "::mlir::amx::AMXDialect"];
+                           "::mlir::affine::AffineDialect", "::mlir::amx::AMXDialect", "::lnn::LnnDialect"];
 }
 
 def LnnExpandMathPass : Pass<"lnn-expand-math"> {

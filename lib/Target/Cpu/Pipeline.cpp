@@ -88,8 +88,9 @@ static void buildBufferStage(OpPassManager &pm) {
 }
 
 static void buildLoopStage(OpPassManager &pm, unsigned lanes,
-                           const MathFeatures &features, bool explain) {
-  buildVectorPipeline(pm, lanes, features, explain);
+                           const MathFeatures &features, bool explain,
+                           bool threads) {
+  buildVectorPipeline(pm, lanes, features, explain, threads);
   pm.addNestedPass<func::FuncOp>(createLnnPlanMemoryPass());
   pm.addPass(createLnnOutlineSizesPass());
   pm.addPass(createLnnMergeWeightsPass());
@@ -101,6 +102,7 @@ static void buildLLVMStage(OpPassManager &pm) {
   pm.addPass(createLnnSplitSizesPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
+  pm.addPass(createLnnOutlinePartsPass());
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createLnnLowerEntryPass());
   ConvertVectorToLLVMPassOptions vectors;
@@ -145,7 +147,8 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   buildBufferStage(pm);
   if (options.profile)
     pm.addNestedPass<func::FuncOp>(createLnnProfileRegionsPass());
-  buildLoopStage(pm, lanes, math, options.explainCodegen);
+  buildLoopStage(pm, lanes, math, options.explainCodegen,
+                 options.split && !options.profile);
   buildLLVMStage(pm);
 }
 
