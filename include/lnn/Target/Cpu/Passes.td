@@ -9,10 +9,11 @@ def LnnLowerEntryPass : Pass<"lnn-lower-entry", "::mlir::ModuleOp"> {
   let description = [{
     `@main` on buffers becomes `@lnn_run(!llvm.ptr) -> i32`, which takes an `lnn_abi_call` (lnn/runtime/artifact_abi.h): arguments are
     read from it, `lnn.output`, `lnn.arena`, `lnn.scratch`, `lnn.check`, `lnn.threads`, `lnn.run_parts` and `lnn.leave_region` go to its fields and
-    services; what `lnn.run_parts` calls takes a pointer to its operands. The
+    services; what `lnn.run_parts` calls takes a pointer to its operands. Where there are operations on matrix tiles, these are given back at the end. The
     signature moves to the module, where `--emit-object` finds it. Control flow must be in the cf dialect already.
   }];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect", "::mlir::arith::ArithDialect"];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::func::FuncDialect"];
 }
 
 def LnnOutlinePartsPass : Pass<"lnn-outline-parts", "::mlir::ModuleOp"> {
