@@ -83,6 +83,21 @@ def Lnn_PairDotOp : Lnn_Op<"pair_dot", [Pure, AllTypesMatch<["lhs", "rhs"]>,
   let assemblyFormat = "$lhs `,` $rhs `,` $accumulator attr-dict `:` type($lhs) `,` type($result)";
 }
 
+def Lnn_QuadDotOp : Lnn_Op<"quad_dot", [Pure, AllTypesMatch<["lhs", "rhs", "accumulator", "result"]>] # ElementwiseMappable.traits> {
+  let summary = "accumulator + the products of four pairs of 8-bit integers";
+  let description = [{
+    A word of `lhs` holds four unsigned integers of 8 bits, one of `rhs` four signed ones, the first the lowest: the result is `accumulator` + the sum
+    of their products, modulo 2^32.
+
+    ```mlir
+    %next = lnn.quad_dot %x, %w, %sum : i32
+    ```
+  }];
+  let arguments = (ins Lnn_Words:$lhs, Lnn_Words:$rhs, Lnn_Words:$accumulator);
+  let results = (outs Lnn_Words:$result);
+  let assemblyFormat = "$lhs `,` $rhs `,` $accumulator attr-dict `:` type($result)";
+}
+
 //===----------------------------------------------------------------------===//
 // Checks
 //===----------------------------------------------------------------------===//

@@ -91,6 +91,12 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
       if (made && failed(simplify()))
         return signalPassFailure();
     }
+    if (quads) {
+      unsigned made = makeQuadProducts(getOperation(), rewriter);
+      numQuads += made;
+      if (made && failed(simplify()))
+        return signalPassFailure();
+    }
     if (pairs)
       numPairs += makePairProducts(getOperation(), rewriter);
     numNarrowed += narrowWeights(getOperation(), rewriter, *stored);

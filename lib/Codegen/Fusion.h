@@ -50,6 +50,10 @@ uint16_t toBF16(float value);
 /// (lnn.pair_dot). Returns how many.
 unsigned makePairProducts(mlir::func::FuncOp function,
                           mlir::RewriterBase &rewriter);
+/// Makes sums of products of 8-bit integers with constants ones of four each
+/// (lnn.quad_dot), with the same results. Returns how many.
+unsigned makeQuadProducts(mlir::func::FuncOp function,
+                          mlir::RewriterBase &rewriter);
 /// Stores the constant matrices of sums of products in fewer bytes. Returns how
 /// many.
 unsigned narrowWeights(mlir::func::FuncOp function,

@@ -193,7 +193,7 @@ static bool bodyAllows(linalg::GenericOp op, unsigned dim) {
 
 static bool isCostly(Operation &op) {
   if (op.getDialect() && isa<LnnDialect>(op.getDialect()))
-    return !isa<PairDotOp>(op);
+    return !isa<PairDotOp, QuadDotOp>(op);
   return isa<math::MathDialect>(op.getDialect()) &&
          !isa<math::FmaOp, math::AbsFOp, math::AbsIOp, math::FloorOp,
               math::CeilOp, math::CopySignOp, math::TruncOp>(op);

@@ -19,6 +19,7 @@ void buildFusionPipeline(OpPassManager &pm, unsigned lanes,
   options.weights = weights.str();
   options.tiles = products.tiles;
   options.pairs = products.pairs;
+  options.quads = products.quads;
   pm.addNestedPass<func::FuncOp>(createLnnFusePass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -48,6 +49,7 @@ void buildVectorPipeline(OpPassManager &pm, unsigned lanes,
   math.avx512 = features.avx512;
   math.fast = features.fast;
   math.pairs = features.pairs;
+  math.quads = features.quads;
   pm.addPass(createLnnExpandMathPass(math));
   LnnExpandHalfPassOptions half;
   half.f16 = !features.half;

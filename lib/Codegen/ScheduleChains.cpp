@@ -33,6 +33,7 @@ static bool isVector(Value value) {
 /// Intrinsics that compute and nothing else.
 static bool isArithmetic(LLVM::CallIntrinsicOp op) {
   return op.getIntrin().starts_with("llvm.x86.avx512.mask.") ||
+         op.getIntrin().starts_with("llvm.x86.avx512.vpdpbusd.") ||
          op.getIntrin().starts_with("llvm.x86.avx512bf16.");
 }
 

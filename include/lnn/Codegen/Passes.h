@@ -27,12 +27,14 @@ struct MathFeatures {
   bool half = false;   ///< conversions between f16 and f32
   bool fast = false;   ///< elementary functions to within 1e-4
   bool pairs = false;  ///< sums of two products of bf16: lnn.pair_dot
+  bool quads = false;  ///< of four products of 8-bit integers: lnn.quad_dot
 };
 
 /// What products with constant matrices are to use, where a processor has it.
 struct ProductFeatures {
   bool tiles = false; ///< matrix tiles of bf16, for many rows
   bool pairs = false; ///< sums of two products of bf16
+  bool quads = false; ///< sums of four products of 8-bit integers
 };
 
 /// On tensors, before bufferization: fusion and its cleanups.

@@ -18,7 +18,8 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     gates two terms share a division (`lnn.gate_denominator`). With `weights` bf16 or int8, the constant matrices of sums of products are stored
     so and widened where they are loaded; int8 with a scale for each sum, which multiplies it once, in f32. With `pairs`, what multiplies
     them is rounded to bf16 too, once for all columns, and two terms become one `lnn.pair_dot`; sums of fewer than 16 terms or for fewer than 16
-    columns, and one row of a matrix of more than 32 KB, whose time is that of its bytes, stay. A reduction whose
+    columns, and one row of a matrix of more than 32 KB, whose time is that of its bytes, stay. With `quads`, sums over a multiple of four products of 8-bit integers, less a zero point, with constants that fit
+    into 8 bits become sums of `lnn.quad_dot`, exactly: the zero point times the constants' sum is subtracted behind. A reduction whose
     output is a fill gets the number as `lnn.initial`, and an output that holds nothing: run `lnn-vectorize-loops` on what this pass leaves.
 
     ```mlir
@@ -33,6 +34,7 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector, as for lnn-vectorize-loops: the width of panels follows">,
     Option<"tiles", "tiles", "bool", "false", "products of many rows with constant matrices become ones on tiles of bf16">,
     Option<"pairs", "pairs", "bool", "false", "products with constant matrices become ones of pairs of bf16 (lnn.pair_dot)">,
+    Option<"quads", "quads", "bool", "false", "sums of products of 8-bit integers become ones of four each (lnn.quad_dot)">,
     Option<"weights", "weights", "std::string", "\"f32\"", "how constant matrices are stored: f32, bf16 or int8">
   ];
   let statistics = [
@@ -41,6 +43,7 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     Statistic<"numSparse", "sparse", "sums over synapses of which most are absent">,
     Statistic<"numTiles", "tiles", "products on matrix tiles">,
     Statistic<"numPairs", "pairs", "sums of products of pairs of bf16">,
+    Statistic<"numQuads", "quads", "sums of products of four 8-bit integers each">,
     Statistic<"numNarrowed", "narrowed", "matrices stored in fewer bytes">,
     Statistic<"numPaired", "paired", "sums of gates of which two share a division">,
     Statistic<"numPacked", "packed", "constants transposed for vector loads">
@@ -97,12 +100,14 @@ def LnnExpandMathPass : Pass<"lnn-expand-math"> {
   let description = [{
     Elementary functions of `math` and the activations of `lnn`, on f32 and f64, scalars and vectors, become sequences of arith
     operations and `math.fma`: the same sequence whatever the number of lanes, so that every lane and every target
-    computes the same bits. f16 and bf16 are computed in f32. `lnn.pair_dot` becomes the instruction of AVX512-BF16, or multiply-adds. What maps to
+    computes the same bits. f16 and bf16 are computed in f32. `lnn.pair_dot` becomes the instruction of AVX512-BF16, or multiply-adds, `lnn.quad_dot` that of VNNI, or
+    multiplications. What maps to
     instructions stays (`sqrt`, `fma`, `floor`, `ceil`, `trunc`, `roundeven`, `absf`, `copysign`). lib/Codegen/Math*.cpp state the method and the largest error of each function.
   }];
   let options = [
     Option<"avx512", "avx512", "bool", "false", "use instructions of AVX-512 F, VL and DQ, where they compute the same bits">,
     Option<"pairs", "pairs", "bool", "false", "use the instruction of AVX512-BF16 for lnn.pair_dot">,
+    Option<"quads", "quads", "bool", "false", "use the instruction of VNNI for lnn.quad_dot">,
     Option<"fast", "fast", "bool", "false", "exp, tanh, the sigmoid and what is made of it to within 1e-4, in f32">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect",

@@ -67,9 +67,12 @@ static void buildTensorStage(OpPassManager &pm,
   if (options.split && !options.profile)
     pm.addPass(createLnnSplitRowsPass());
   bool narrow = options.products == "bf16";
+  ProductFeatures products = features;
+  products.tiles &= narrow;
+  products.pairs &= narrow;
   std::string weights = options.weights;
   buildFusionPipeline(pm, lanes, narrow && weights == "f32" ? "bf16" : weights,
-                      narrow ? features : ProductFeatures());
+                      products);
 }
 
 /// Tensors to buffers: states in place, results in the caller's memory.
@@ -138,6 +141,7 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
     products.pairs = target->hasPairs() && !products.tiles;
     math = {target->hasAvx512(), target->convertsHalf()};
     math.pairs = target->hasPairs();
+    math.quads = products.quads = target->hasQuads();
   } else {
     llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }

@@ -83,3 +83,9 @@ func.func @pairs(%x: i32, %w: i32, %sum: f32, %xs: vector<8xi32>, %ws: vector<8x
   %nexts = lnn.pair_dot %xs, %ws, %sums : vector<8xi32>, vector<8xf32>
   return %next, %nexts : f32, vector<8xf32>
 }
+
+// CHECK: lnn.quad_dot %{{.*}}, %{{.*}}, %{{.*}} : i32
+func.func @quads(%x: i32, %w: i32, %sum: i32) -> i32 {
+  %next = lnn.quad_dot %x, %w, %sum : i32
+  return %next : i32
+}

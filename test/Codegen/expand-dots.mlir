@@ -1,5 +1,6 @@
-// RUN: lnn-opt --lnn-expand-math=pairs=1 %s | FileCheck %s
+// RUN: lnn-opt --lnn-expand-math="pairs=1 quads=1 avx512=1" %s | FileCheck %s
 // RUN: lnn-opt --lnn-expand-math %s | FileCheck %s --check-prefix=SINGLES
+// RUN: lnn-opt --lnn-expand-math=quads=1 %s | FileCheck %s --check-prefix=AVX2
 
 // CHECK-LABEL: func.func @sixteen
 // CHECK: %[[X:.*]] = vector.bitcast %arg0 : vector<16xi32> to vector<32xbf16>
@@ -47,4 +48,32 @@ func.func @scalar(%x: i32, %w: i32, %acc: f32) -> f32 {
 func.func @three(%x: vector<3xi32>, %w: vector<3xi32>, %acc: vector<3xf32>) -> vector<3xf32> {
   %0 = lnn.pair_dot %x, %w, %acc : vector<3xi32>, vector<3xf32>
   return %0 : vector<3xf32>
+}
+
+// VNNI has 16 lanes with AVX-512 alone.
+// CHECK-LABEL: func.func @quads
+// CHECK: %[[X:.*]] = vector.bitcast %arg0 : vector<16xi32> to vector<64xi8>
+// CHECK: %[[W:.*]] = vector.bitcast %arg1 : vector<16xi32> to vector<64xi8>
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%arg2, %[[X]], %[[W]]) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+// SINGLES-LABEL: func.func @quads
+// SINGLES: %[[UP:.*]] = arith.shli %arg1
+// SINGLES: %[[W0:.*]] = arith.shrsi %[[UP]]
+// SINGLES: %[[DOWN:.*]] = arith.shrui %arg0
+// SINGLES: %[[X0:.*]] = arith.andi %[[DOWN]]
+// SINGLES: %[[P0:.*]] = arith.muli %[[X0]], %[[W0]]
+// SINGLES: arith.addi %arg2, %[[P0]]
+// SINGLES-COUNT-3: arith.muli
+// SINGLES-NOT: lnn.quad_dot
+// AVX2-LABEL: func.func @quads
+// AVX2-COUNT-4: arith.muli
+func.func @quads(%x: vector<16xi32>, %w: vector<16xi32>, %acc: vector<16xi32>) -> vector<16xi32> {
+  %0 = lnn.quad_dot %x, %w, %acc : vector<16xi32>
+  return %0 : vector<16xi32>
+}
+
+// AVX2-LABEL: func.func @quads8
+// AVX2: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.256"
+func.func @quads8(%x: vector<8xi32>, %w: vector<8xi32>, %acc: vector<8xi32>) -> vector<8xi32> {
+  %0 = lnn.quad_dot %x, %w, %acc : vector<8xi32>
+  return %0 : vector<8xi32>
 }
