@@ -64,7 +64,8 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
     cutConstants(getOperation(), rewriter);
     unsigned merged = mergeSiblings(getOperation(), rewriter);
     numMerged += merged;
-    if (merged && failed(simplify()))
+    unsigned split = splitExtrema(getOperation(), rewriter);
+    if (merged + split && failed(simplify()))
       return signalPassFailure();
     // What is folded can be what keeps others from being constants.
     constexpr int maxRounds = 4;

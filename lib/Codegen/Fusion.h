@@ -17,6 +17,11 @@ mlir::DenseElementsAttr floatConstant(mlir::Value value);
 unsigned mergeSiblings(mlir::func::FuncOp function,
                        mlir::RewriterBase &rewriter);
 
+/// Makes reductions of all dimensions to a largest or smallest element ones of
+/// columns, and then of these. Returns how many.
+unsigned splitExtrema(mlir::func::FuncOp function,
+                      mlir::RewriterBase &rewriter);
+
 /// Computes what depends on constant operands alone, and regroups sums and
 /// products so that more does. Returns how many parameters were folded.
 unsigned foldParameters(mlir::func::FuncOp function,

@@ -13,7 +13,8 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     stored. What depends on constant operands alone is computed, and sums and products are regrouped so that more does: a sigmoid in a
     sum, weighted by parameters, becomes `lnn.gate` of one fused multiply-add, a weight times a reversal potential one constant.
     Reshapes move out of the way, and constant operands are transposed so that the dimension which `lnn-vectorize-loops` puts into
-    lanes is their last one; matrices become panels as wide as a block of vectors. Parts of a constant that sums read are constants of their own. A sum of gates most of whose weights are zero
+    lanes is their last one; matrices become panels as wide as a block of vectors. Parts of a constant that sums read are constants of their own. The largest or smallest of all
+    elements is that of columns, which are lanes, first. A sum of gates most of whose weights are zero
     becomes one over the synapses that exist, packed for each lane: the attribute `lnn.sparse` names its weights. In the other sums of
     gates two terms share a division (`lnn.gate_denominator`). With `weights` bf16 or int8, the constant matrices of sums of products are stored
     so and widened where they are loaded; int8 with a scale for each sum, which multiplies it once, in f32. With `pairs`, what multiplies
