@@ -356,9 +356,12 @@ void Call::recordFailure(void *context, int32_t message) {
 }
 
 /// Parts of a loop on the model's threads, or here where they work for another
-/// call.
+/// call. Threads that sleep are woken where loops follow one another, or take
+/// long: waking them takes as long as a small loop.
 void Call::runLoop(void *context, void (*part)(void *data, int64_t i),
                    void *data, int64_t count) {
+  using namespace std::chrono_literals;
+  using Clock = std::chrono::steady_clock;
   struct Loop {
     void (*part)(void *data, int64_t i);
     void *data;
@@ -367,13 +370,23 @@ void Call::runLoop(void *context, void (*part)(void *data, int64_t i),
     auto *loop = static_cast<Loop *>(of);
     loop->part(loop->data, i);
   };
-  const Call &call = *static_cast<Call *>(context);
+  Call &call = *static_cast<Call *>(context);
+  lnn_pool *pool = call.model.pool;
   constexpr int64_t most = UINT16_MAX; // of a pool's items
-  if (call.model.pool && count > 1 && count <= most &&
-      call.model.pool->run(body, &loop, static_cast<uint32_t>(count)))
-    return;
-  for (int64_t i = 0; i < count; ++i)
-    part(data, i);
+  bool shared = pool && count > 1 && count <= most,
+       asleep = shared && pool->sleeps();
+  Clock::time_point begin;
+  if (asleep) {
+    begin = Clock::now();
+    shared = begin - call.loopEnd < 50us || call.loopTime > 40us;
+  }
+  if (!shared || !pool->run(body, &loop, static_cast<uint32_t>(count)))
+    for (int64_t i = 0; i < count; ++i)
+      part(data, i);
+  if (asleep) {
+    call.loopEnd = Clock::now();
+    call.loopTime = call.loopEnd - begin;
+  }
 }
 
 void Call::failRun() const {

@@ -6,6 +6,7 @@
 #include "Model.h"
 #include "Parts.h"
 
+#include <chrono>
 #include <vector>
 
 namespace lnn::runtime {
@@ -100,6 +101,9 @@ private:
   std::vector<Buffer> packed, owned;
   Buffer scratch;
   Parts parts; ///< for runs on several threads
+  /// Of the last loop that found the model's threads asleep.
+  std::chrono::steady_clock::time_point loopEnd;
+  std::chrono::steady_clock::duration loopTime{};
   std::vector<Buffer> extraScratch;
   int32_t failed = -1; // the first check that did not hold
   lnn_abi_figures *figures = nullptr;

@@ -35,6 +35,8 @@ struct lnn_pool {
   uint32_t threadsAtOnce() const {
     return mayWaitBusily.load(std::memory_order_relaxed) ? count : 1;
   }
+  /// Whether a job would have to wake some of them, which is a system call.
+  bool sleeps() const { return sleeping.load(std::memory_order_relaxed) != 0; }
   /// Calls body(context, item, worker) for each item below `items` (65535 at
   /// most), on this thread, which is worker 0, and others. Returns once all are
   /// done; false, and nothing done, where the pool works for another caller.

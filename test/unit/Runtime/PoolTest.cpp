@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <set>
 #include <sys/wait.h>
@@ -132,6 +133,17 @@ TEST(Pool, LoopsAreSharedWhereAProcessorIsThereForEachThread) {
     for (int64_t count : {1, 2, 3, 7, 100, 65535, 65536, 70000})
       EXPECT_EQ(expectLoop(model, count),
                 threads <= processors ? float(threads) : 1);
+  }
+}
+
+TEST(Pool, LoopsFindThreadsAsleepAndAwake) {
+  Model model = load("loop");
+  ASSERT_EQ(lnn_model_set_threads(model.get(), 2), LNN_OK);
+  for (int i = 0; i < 20; ++i) {
+    // Twice as long as threads look out, every second time.
+    if (i % 2)
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    expectLoop(model, 2 + i);
   }
 }
 
