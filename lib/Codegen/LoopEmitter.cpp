@@ -566,33 +566,34 @@ void LoopEmitter::loadOperandsAt(int level) {
 
 SmallVector<Value> LoopEmitter::indices(AffineMap map, int64_t row,
                                         int64_t vector, Value vectorIv) {
-  // The first point's indices, and how far from them this one is: where a map
-  // divides, what is known of the first says what the quotient is.
-  SmallVector<OpFoldResult> firsts;
-  SmallVector<int64_t> offsets(ivs.size(), 0);
+  SmallVector<OpFoldResult> dims;
   SmallVector<AffineExpr> moved;
   for (auto [d, iv] : llvm::enumerate(ivs)) {
-    bool inLanes = plan.vectorDim == d;
-    Value first = inLanes && vectorIv ? vectorIv : iv;
-    if (inLanes && !vectorIv)
-      offsets[d] = vector * plan.lanes;
-    else if (plan.rowDim == d)
-      offsets[d] = row;
-    firsts.push_back(map.isFunctionOfDim(d) ? getAsOpFoldResult(first)
-                                            : b.getIndexAttr(0));
-    moved.push_back(b.getAffineDimExpr(d) + offsets[d]);
+    moved.push_back(b.getAffineDimExpr(d));
+    if (!map.isFunctionOfDim(d)) {
+      dims.push_back(b.getIndexAttr(0));
+      continue;
+    }
+    Value at = iv;
+    if (plan.vectorDim == d && !vectorIv && plan.parts) {
+      // Where a block begins is a multiple of its size: said to the map, all
+      // its vectors are in one panel.
+      moved.back() = moved.back() + vector * plan.lanes;
+    } else if (plan.vectorDim == d) {
+      at = vectorIv ? vectorIv : add(at, vector * plan.lanes);
+    } else if (plan.rowDim == d) {
+      at = add(at, row);
+    }
+    dims.push_back(getAsOpFoldResult(at));
   }
   SmallVector<Value> result;
   for (AffineExpr expr : map.getResults()) {
-    if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
-      unsigned d = dim.getPosition();
-      result.push_back(
-          add(getValueOrCreateConstantIndexOp(b, b.getLoc(), firsts[d]),
-              offsets[d]));
-      continue;
-    }
-    OpFoldResult at = affine::makeComposedFoldedAffineApply(
-        b, b.getLoc(), expr.replaceDims(moved), firsts);
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    AffineExpr here = expr.replaceDims(moved);
+    OpFoldResult at =
+        dim && here == expr
+            ? dims[dim.getPosition()]
+            : affine::makeComposedFoldedAffineApply(b, b.getLoc(), here, dims);
     result.push_back(getValueOrCreateConstantIndexOp(b, b.getLoc(), at));
   }
   return result;
