@@ -46,6 +46,36 @@ def Lnn_ScratchOp : Lnn_Op<"scratch"> {
   let hasVerifier = 1;
 }
 
+def Lnn_ThreadsOp : Lnn_Op<"threads", [Pure]> {
+  let summary = "how many threads may share a loop of this run";
+  let description = [{
+    One, or as many as the caller has to lend. Results must not depend on it.
+
+    ```mlir
+    %n = lnn.threads
+    ```
+  }];
+  let results = (outs Index:$count);
+  let assemblyFormat = "attr-dict";
+}
+
+def Lnn_RunPartsOp : Lnn_Op<"run_parts"> {
+  let summary = "run a function for each part of a loop, on the caller's threads";
+  let description = [{
+    Calls `callee` with each number below `count` and the operands, in any order and at the same time, and waits for all of them. Where
+    `count` is one, it is an ordinary call.
+
+    ```mlir
+    lnn.run_parts @part(%x, %y) in %count : memref<4xf32>, memref<8xf32>
+    ```
+
+    Constraints:
+    * (C1) `callee` is a function of the module that takes an index and the operands, and returns nothing.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<AnyType>:$shared, Index:$count);
+  let assemblyFormat = "$callee `(` $shared `)` `in` $count attr-dict (`:` type($shared)^)?";
+}
+
 def Lnn_StartOp : Lnn_Op<"start", [Pure, AllTypesMatch<["accumulator", "value", "result"]>]> {
   let summary = "what the accumulator of a reduction begins with";
   let description = [{

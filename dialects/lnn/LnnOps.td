@@ -59,6 +59,46 @@ def Lnn_GateDenominatorOp : Lnn_UnaryOp<"gate_denominator"> {
 }
 
 //===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+def Lnn_Words : TypeOrValueSemanticsContainer<I32, "i32">;
+def Lnn_Singles : TypeOrValueSemanticsContainer<F32, "f32">;
+
+def Lnn_PairDotOp : Lnn_Op<"pair_dot", [Pure, AllTypesMatch<["lhs", "rhs"]>,
+    AllTypesMatch<["accumulator", "result"]>] # ElementwiseMappable.traits> {
+  let summary = "accumulator + the products of two pairs of bf16";
+  let description = [{
+    A word holds two bf16, the first in its lower half: the result is `accumulator + first(lhs) first(rhs) + second(lhs) second(rhs)` in
+    f32. In what order they are added, whether between the additions is rounded, and what becomes of denormals is the processor's to say:
+    AVX512-BF16 adds the second ones first and takes denormals, read or made, for zeros; where there is no such instruction, they are two
+    fused multiply-adds, the first ones first.
+
+    ```mlir
+    %next = lnn.pair_dot %x, %w, %sum : i32, f32
+    ```
+  }];
+  let arguments = (ins Lnn_Words:$lhs, Lnn_Words:$rhs, Lnn_Singles:$accumulator);
+  let results = (outs Lnn_Singles:$result);
+  let assemblyFormat = "$lhs `,` $rhs `,` $accumulator attr-dict `:` type($lhs) `,` type($result)";
+}
+
+def Lnn_QuadDotOp : Lnn_Op<"quad_dot", [Pure, AllTypesMatch<["lhs", "rhs", "accumulator", "result"]>] # ElementwiseMappable.traits> {
+  let summary = "accumulator + the products of four pairs of 8-bit integers";
+  let description = [{
+    A word of `lhs` holds four unsigned integers of 8 bits, one of `rhs` four signed ones, the first the lowest: the result is `accumulator` + the sum
+    of their products, modulo 2^32.
+
+    ```mlir
+    %next = lnn.quad_dot %x, %w, %sum : i32
+    ```
+  }];
+  let arguments = (ins Lnn_Words:$lhs, Lnn_Words:$rhs, Lnn_Words:$accumulator);
+  let results = (outs Lnn_Words:$result);
+  let assemblyFormat = "$lhs `,` $rhs `,` $accumulator attr-dict `:` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
 // Checks
 //===----------------------------------------------------------------------===//
 

@@ -143,8 +143,9 @@ LNN_API int32_t lnn_model_find_output(const lnn_model *model, const char *name);
  * of a batch are independent (lnn_model_has_rows): no operation reads across
  * them. Parts of the batch of such a model, 8 rows at least, are then computed
  * by the threads of a pool, the caller among them. The bits are the same for
- * any number of threads. All other models, batches below 16 rows, and calls
- * that find the pool at work for another, run on the caller's thread alone.
+ * any number of threads. Of other models and smaller batches they share the
+ * columns of wide layers, if there is a processor for each. Calls that find the
+ * pool at work for another run on the caller's thread alone.
  *
  * A pool's threads wait: for the next call, busily for 50 us where there is a
  * processor for each, then asleep. Waking them takes a system call, which is

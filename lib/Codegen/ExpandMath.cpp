@@ -114,6 +114,106 @@ static void expandSelect(arith::SelectOp op) {
   op.erase();
 }
 
+/// An instruction on words and sums that there is for 4, 8 and 16 lanes; fewer
+/// are the first ones of 4. It takes the words' parts of `part`.
+static Value dotInstruction(Builder &b, StringRef name, Type part, Value lhs,
+                            Value rhs, Value accumulator) {
+  auto type = dyn_cast<VectorType>(accumulator.getType());
+  int64_t lanes = type ? type.getNumElements() : 1,
+          width = std::max<int64_t>(lanes, 4);
+  SmallVector<Value> wide;
+  for (Value value : {lhs, rhs, accumulator}) {
+    if (!type)
+      value = vector::BroadcastOp::create(
+          b, VectorType::get({width}, value.getType()), value);
+    else if (lanes < width)
+      value = vector::ShuffleOp::create(b, value, value,
+                                        ArrayRef<int64_t>{0, lanes - 1, 0, 0});
+    wide.push_back(value);
+  }
+  auto parts =
+      VectorType::get({width * 32 / part.getIntOrFloatBitWidth()}, part);
+  for (Value &words : MutableArrayRef(wide).take_front(2))
+    words = vector::BitCastOp::create(b, parts, words);
+  std::string full = (name + "." + Twine(width * 32)).str();
+  Value sum =
+      LLVM::CallIntrinsicOp::create(b, wide[2].getType(), b.getStringAttr(full),
+                                    ValueRange{wide[2], wide[0], wide[1]})
+          .getResult(0);
+  if (!type)
+    return vector::ExtractOp::create(b, sum, 0);
+  auto first = llvm::to_vector(llvm::seq<int64_t>(0, lanes));
+  return lanes < width ? Value(vector::ShuffleOp::create(b, sum, sum, first))
+                       : sum;
+}
+
+/// Two multiply-adds, the first of each pair first.
+static Value pairDotOfSingles(Builder &b, ArrayRef<Value> operands) {
+  Type type = operands[2].getType(), words = operands[0].getType();
+  auto constant = [&](int64_t value) {
+    return splat(b, words, b.getI32IntegerAttr(int32_t(value)));
+  };
+  Value sum = operands[2];
+  for (bool second : {false, true}) {
+    Value factors[2];
+    for (auto [factor, word] : llvm::zip(factors, operands)) {
+      Value bits =
+          second ? Value(arith::AndIOp::create(b, word, constant(0xffff0000)))
+                 : Value(arith::ShLIOp::create(b, word, constant(16)));
+      factor = arith::BitcastOp::create(b, type, bits);
+    }
+    sum = math::FmaOp::create(b, factors[0], factors[1], sum);
+  }
+  return sum;
+}
+
+/// Four products, one after the other.
+static Value quadDotOfIntegers(Builder &b, Value lhs, Value rhs, Value sum) {
+  Type type = sum.getType();
+  auto constant = [&](int32_t value) {
+    return splat(b, type, b.getI32IntegerAttr(value));
+  };
+  for (int32_t which = 0; which < 4; ++which) {
+    // The signed one's sign is that of all that is above it.
+    Value up = arith::ShLIOp::create(b, rhs, constant(24 - 8 * which)),
+          w = arith::ShRSIOp::create(b, up, constant(24)),
+          down = arith::ShRUIOp::create(b, lhs, constant(8 * which)),
+          x = arith::AndIOp::create(b, down, constant(255));
+    sum = arith::AddIOp::create(b, sum, arith::MulIOp::create(b, x, w));
+  }
+  return sum;
+}
+
+/// Of at most `most` lanes, by an instruction.
+static bool hasInstruction(Type type, int64_t most) {
+  auto vector = dyn_cast<VectorType>(type);
+  return !vector || (vector.getRank() == 1 && !vector.isScalable() &&
+                     llvm::isPowerOf2_64(vector.getNumElements()) &&
+                     vector.getNumElements() <= most);
+}
+
+static void expandPairDot(PairDotOp op, bool instruction) {
+  Builder b(op->getLoc(), op);
+  Value x = op.getLhs(), w = op.getRhs(), sum = op.getAccumulator();
+  op.replaceAllUsesWith(instruction && hasInstruction(op.getType(), 16)
+                            ? dotInstruction(b, "llvm.x86.avx512bf16.dpbf16ps",
+                                             b.getBF16Type(), x, w, sum)
+                            : pairDotOfSingles(b, {x, w, sum}));
+  op.erase();
+}
+
+/// VNNI without AVX-512 has 8 lanes.
+static void expandQuadDot(QuadDotOp op, bool instruction, bool avx512) {
+  Builder b(op->getLoc(), op);
+  Value x = op.getLhs(), w = op.getRhs(), sum = op.getAccumulator();
+  op.replaceAllUsesWith(instruction &&
+                                hasInstruction(op.getType(), avx512 ? 16 : 8)
+                            ? dotInstruction(b, "llvm.x86.avx512.vpdpbusd",
+                                             b.getI8Type(), x, w, sum)
+                            : quadDotOfIntegers(b, x, w, sum));
+  op.erase();
+}
+
 namespace {
 struct LnnExpandMathPass : impl::LnnExpandMathPassBase<LnnExpandMathPass> {
   using LnnExpandMathPassBase::LnnExpandMathPassBase;
@@ -143,6 +243,9 @@ struct LnnExpandMathPass : impl::LnnExpandMathPassBase<LnnExpandMathPass> {
     });
     for (arith::SelectOp op : selections)
       expandSelect(op);
+    getOperation()->walk([&](PairDotOp op) { expandPairDot(op, pairs); });
+    getOperation()->walk(
+        [&](QuadDotOp op) { expandQuadDot(op, quads, avx512); });
   }
 };
 } // namespace

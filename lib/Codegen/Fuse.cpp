@@ -61,9 +61,11 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
     if (failed(simplify()))
       return signalPassFailure();
     IRRewriter rewriter(&getContext());
+    cutConstants(getOperation(), rewriter);
     unsigned merged = mergeSiblings(getOperation(), rewriter);
     numMerged += merged;
-    if (merged && failed(simplify()))
+    unsigned split = splitExtrema(getOperation(), rewriter);
+    if (merged + split && failed(simplify()))
       return signalPassFailure();
     // What is folded can be what keeps others from being constants.
     constexpr int maxRounds = 4;
@@ -90,6 +92,14 @@ struct LnnFusePass : impl::LnnFusePassBase<LnnFusePass> {
       if (made && failed(simplify()))
         return signalPassFailure();
     }
+    if (quads) {
+      unsigned made = makeQuadProducts(getOperation(), rewriter);
+      numQuads += made;
+      if (made && failed(simplify()))
+        return signalPassFailure();
+    }
+    if (pairs)
+      numPairs += makePairProducts(getOperation(), rewriter);
     numNarrowed += narrowWeights(getOperation(), rewriter, *stored);
     numPacked += packConstants(getOperation(), rewriter, lanes);
     startFromConstants(getOperation(), rewriter);

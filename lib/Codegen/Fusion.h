@@ -4,6 +4,7 @@
 
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/PatternMatch.h"
 
 namespace lnn {
@@ -15,6 +16,11 @@ mlir::DenseElementsAttr floatConstant(mlir::Value value);
 /// how many disappeared.
 unsigned mergeSiblings(mlir::func::FuncOp function,
                        mlir::RewriterBase &rewriter);
+
+/// Makes reductions of all dimensions to a largest or smallest element ones of
+/// columns, and then of these. Returns how many.
+unsigned splitExtrema(mlir::func::FuncOp function,
+                      mlir::RewriterBase &rewriter);
 
 /// Computes what depends on constant operands alone, and regroups sums and
 /// products so that more does. Returns how many parameters were folded.
@@ -45,6 +51,14 @@ std::optional<WeightType> weightTypeOf(llvm::StringRef name);
 /// Rounded to nearest, ties to even; the largest number for what is beyond it,
 /// zero for what would be denormal.
 uint16_t toBF16(float value);
+/// Makes sums of products with constant matrices ones of pairs of bf16
+/// (lnn.pair_dot). Returns how many.
+unsigned makePairProducts(mlir::func::FuncOp function,
+                          mlir::RewriterBase &rewriter);
+/// Makes sums of products of 8-bit integers with constants ones of four each
+/// (lnn.quad_dot), with the same results. Returns how many.
+unsigned makeQuadProducts(mlir::func::FuncOp function,
+                          mlir::RewriterBase &rewriter);
 /// Stores the constant matrices of sums of products in fewer bytes. Returns how
 /// many.
 unsigned narrowWeights(mlir::func::FuncOp function,
@@ -56,6 +70,20 @@ mlir::ElementsAttr packable(mlir::Value value);
 llvm::ArrayRef<char> bytesOf(mlir::ElementsAttr elements);
 /// Those of f32.
 llvm::ArrayRef<float> valuesOf(mlir::ElementsAttr elements);
+/// A constant matrix of finite f32 that a reduction and one other loop or more
+/// read; null for any other operand.
+mlir::ElementsAttr constantMatrix(mlir::linalg::GenericOp op,
+                                  mlir::OpOperand &operand);
+
+/// Elements `from` ... `from + size` of a packable constant along one
+/// dimension.
+mlir::Value constantPart(mlir::OpBuilder &b, mlir::Location loc,
+                         mlir::ElementsAttr elements, unsigned dim,
+                         int64_t from, int64_t size);
+/// Parts of a constant that sums read become constants of their own, which can
+/// be packed. Returns how many.
+unsigned cutConstants(mlir::func::FuncOp function,
+                      mlir::RewriterBase &rewriter);
 
 /// Transposes constant operands so that the loop which goes into lanes is their
 /// last dimension, and cuts matrices into panels as wide as a block of vectors

@@ -10,6 +10,9 @@
 //===----------------------------------------------------------------------===//
 #include "LoopEmitter.h"
 
+#include "lnn/Dialect/Lnn/Lnn.h"
+#include "lnn/Transforms/Passes.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -24,8 +27,8 @@ namespace lnn {
 
 LoopEmitter::LoopEmitter(linalg::GenericOp op, const LoopPlan &plan,
                          OpBuilder &builder)
-    : op(op), plan(plan), b(op.getLoc(), builder), body(op.getRegion().front()),
-      ivs(op.getNumLoops()) {
+    : op(op), plan(plan), toShare(plan.parts), b(op.getLoc(), builder),
+      body(op.getRegion().front()), ivs(op.getNumLoops()) {
   if (plan.vectorDim)
     varying = varyingValues(op, *plan.vectorDim);
 }
@@ -62,6 +65,7 @@ void LoopEmitter::emit() {
 /// other, all rows, but for one that is alone.
 void LoopEmitter::emitNest() {
   if (!plan.rowDim || getConstantIntValue(extent(*plan.rowDim))) {
+    toShare = plan.parts;
     emitOuter(0);
     return;
   }
@@ -80,6 +84,7 @@ void LoopEmitter::emitNest() {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(branch.thenBlock());
     ranges[rows].size = whole;
+    toShare = plan.parts;
     emitOuter(0);
   }
   ranges[rows].size = size;
@@ -92,6 +97,7 @@ void LoopEmitter::emitNest() {
   single = rows;
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(branch.elseBlock());
+  toShare = plan.parts;
   emitOuter(0);
 }
 
@@ -120,9 +126,43 @@ void LoopEmitter::emitOuter(unsigned level) {
     return;
   }
   unsigned dim = plan.outer[level];
-  forEach(b, index(0), extent(dim), 1, [&](Value iv) {
+  auto inner = [&](Value iv) {
     ivs[dim] = iv;
     emitOuter(level + 1);
+  };
+  if (toShare && op.getStaticLoopRanges()[dim] != 1)
+    emitParts(extent(dim), 1, {}, inner);
+  else
+    forEach(b, index(0), extent(dim), 1, inner);
+}
+
+/// Calls `inner` with each multiple of `step` below `units * step`: each thread
+/// has as many that lie side by side, the last ones first where it goes
+/// backwards.
+void LoopEmitter::emitParts(Value units, int64_t step, Value backwards,
+                            llvm::function_ref<void(Value)> inner) {
+  toShare = false;
+  Value parts =
+      arith::MinUIOp::create(b, ThreadsOp::create(b, b.getIndexType()), units);
+  auto loop = scf::ParallelOp::create(b, index(0), parts, index(1));
+  loop->setAttr(sharedLoop, b.getUnitAttr());
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value part = loop.getInductionVars()[0];
+  auto begin = [&](Value number) -> Value {
+    Value all = arith::MulIOp::create(b, number, units);
+    return arith::DivUIOp::create(b, all, parts);
+  };
+  Value from = begin(part), to = begin(add(part, 1));
+  forEach(b, from, to, 1, [&](Value unit) {
+    if (backwards) {
+      Value last = arith::SubIOp::create(b, to, index(1));
+      Value back =
+          arith::SubIOp::create(b, arith::AddIOp::create(b, from, last), unit);
+      unit = arith::SelectOp::create(b, backwards, back, unit);
+    }
+    inner(affine::makeComposedAffineApply(
+        b, b.getLoc(), b.getAffineDimExpr(0) * step, {unit}));
   });
 }
 
@@ -175,6 +215,36 @@ void LoopEmitter::emitVectors() {
     shape.vectors = plan.vectors;
     emitInside(0, shape);
   };
+  auto rest = [&](int64_t all) {
+    int64_t left = all % perBlock;
+    if (left == 0)
+      return;
+    ivs[dim] = wholeEnd;
+    shape.vectors = llvm::divideCeil(left, plan.lanes);
+    shape.lastLanes = left % plan.lanes;
+    if (shape.lastLanes)
+      shape.mask = vector::ConstantMaskOp::create(
+          b, vectorOf(b.getI1Type()), ArrayRef<int64_t>{shape.lastLanes});
+    emitInside(0, shape);
+  };
+  if (toShare && size) {
+    // The smaller block at the end, if any, is one of those that are shared.
+    int64_t blocks = llvm::divideCeil(*size, perBlock);
+    Value odd = turnsBack(*size / perBlock);
+    emitParts(index(blocks), perBlock, odd, [&](Value iv) {
+      if (*size % perBlock == 0)
+        return whole(iv);
+      Value isWhole =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::ult, iv, wholeEnd);
+      auto either = scf::IfOp::create(b, isWhole, /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(either.thenBlock());
+      whole(iv);
+      b.setInsertionPointToStart(either.elseBlock());
+      rest(*size);
+    });
+    return;
+  }
   if (plan.unrolled && size)
     for (int64_t at = 0; at + perBlock <= *size; at += perBlock)
       whole(index(at));
@@ -186,19 +256,8 @@ void LoopEmitter::emitVectors() {
     });
   else
     forEach(b, index(0), wholeEnd, perBlock, whole);
-  if (size) {
-    int64_t rest = *size % perBlock;
-    if (rest == 0)
-      return;
-    ivs[dim] = wholeEnd;
-    shape.vectors = llvm::divideCeil(rest, plan.lanes);
-    shape.lastLanes = rest % plan.lanes;
-    if (shape.lastLanes)
-      shape.mask = vector::ConstantMaskOp::create(
-          b, vectorOf(b.getI1Type()), ArrayRef<int64_t>{shape.lastLanes});
-    emitInside(0, shape);
-    return;
-  }
+  if (size)
+    return rest(*size);
   forEach(b, wholeEnd, end, plan.lanes, [&](Value iv) {
     ivs[dim] = iv;
     shape.vectors = 1;
@@ -556,26 +615,33 @@ void LoopEmitter::loadOperandsAt(int level) {
 SmallVector<Value> LoopEmitter::indices(AffineMap map, int64_t row,
                                         int64_t vector, Value vectorIv) {
   SmallVector<OpFoldResult> dims;
+  SmallVector<AffineExpr> moved;
   for (auto [d, iv] : llvm::enumerate(ivs)) {
+    moved.push_back(b.getAffineDimExpr(d));
     if (!map.isFunctionOfDim(d)) {
       dims.push_back(b.getIndexAttr(0));
       continue;
     }
     Value at = iv;
-    if (plan.vectorDim == d)
+    if (plan.vectorDim == d && !vectorIv && plan.parts) {
+      // Where a block begins is a multiple of its size: said to the map, all
+      // its vectors are in one panel.
+      moved.back() = moved.back() + vector * plan.lanes;
+    } else if (plan.vectorDim == d) {
       at = vectorIv ? vectorIv : add(at, vector * plan.lanes);
-    else if (plan.rowDim == d)
+    } else if (plan.rowDim == d) {
       at = add(at, row);
-    std::optional<int64_t> constant = getConstantIntValue(at);
-    dims.push_back(constant ? OpFoldResult(b.getIndexAttr(*constant))
-                            : OpFoldResult(at));
+    }
+    dims.push_back(getAsOpFoldResult(at));
   }
   SmallVector<Value> result;
   for (AffineExpr expr : map.getResults()) {
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    AffineExpr here = expr.replaceDims(moved);
     OpFoldResult at =
-        isa<AffineDimExpr>(expr)
-            ? dims[cast<AffineDimExpr>(expr).getPosition()]
-            : affine::makeComposedFoldedAffineApply(b, b.getLoc(), expr, dims);
+        dim && here == expr
+            ? dims[dim.getPosition()]
+            : affine::makeComposedFoldedAffineApply(b, b.getLoc(), here, dims);
     result.push_back(getValueOrCreateConstantIndexOp(b, b.getLoc(), at));
   }
   return result;

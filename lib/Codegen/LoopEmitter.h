@@ -33,6 +33,8 @@ private:
 
   void emitNest();
   void emitOuter(unsigned level);
+  void emitParts(mlir::Value units, int64_t step, mlir::Value backwards,
+                 llvm::function_ref<void(mlir::Value)> inner);
   void emitVectors();
   mlir::Value turnsBack(int64_t blocks);
   void emitInside(unsigned level, const BlockShape &shape);
@@ -83,6 +85,7 @@ private:
 
   mlir::linalg::GenericOp op;
   LoopPlan plan;
+  bool toShare; ///< the loop that threads share is still to come
   mlir::ImplicitLocOpBuilder b;
   mlir::Block &body;
   llvm::SmallVector<mlir::Range, 4> ranges;

@@ -193,7 +193,7 @@ static bool bodyAllows(linalg::GenericOp op, unsigned dim) {
 
 static bool isCostly(Operation &op) {
   if (op.getDialect() && isa<LnnDialect>(op.getDialect()))
-    return true;
+    return !isa<PairDotOp, QuadDotOp>(op);
   return isa<math::MathDialect>(op.getDialect()) &&
          !isa<math::FmaOp, math::AbsFOp, math::AbsIOp, math::FloorOp,
               math::CeilOp, math::CopySignOp, math::TruncOp>(op);
@@ -557,6 +557,27 @@ LoopPlan planLoops(linalg::GenericOp op, int64_t maxLanes) {
   return plan;
 }
 
+bool isWorthParts(linalg::GenericOp op, const LoopPlan &plan) {
+  constexpr int64_t leastSums = 192 << 10; // multiply-adds
+  if (plan.reductions.empty() || plan.unrolled)
+    return false;
+  SmallVector<int64_t> extents = op.getStaticLoopRanges();
+  auto known = [&](unsigned d) {
+    return ShapedType::isDynamic(extents[d]) ? 1 : extents[d];
+  };
+  const unsigned *outermost =
+      llvm::find_if(plan.outer, [&](unsigned d) { return extents[d] != 1; });
+  int64_t units = 1;
+  if (outermost != plan.outer.end())
+    units = known(*outermost);
+  else if (plan.vectorDim)
+    units = llvm::divideCeil(known(*plan.vectorDim), plan.lanes * plan.vectors);
+  int64_t sums = op.getNumDpsInits();
+  for (unsigned d = 0; d < extents.size(); ++d)
+    sums *= known(d);
+  return units > 1 && sums >= leastSums;
+}
+
 /// Why no loop went into lanes.
 static StringRef whyScalar(linalg::GenericOp op) {
   if (!outputsAreInjective(op))
@@ -586,6 +607,8 @@ std::string describe(linalg::GenericOp op, const LoopPlan &plan) {
                 llvm::map_range(dims, [&](unsigned d) { return extent(d); }),
                 " x ");
   };
+  if (plan.parts)
+    os << "shared between threads; ";
   if (!plan.vectorDim) {
     os << "scalar loops: " << whyScalar(op);
     list("; loops of ", plan.outer);

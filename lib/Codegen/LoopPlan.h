@@ -28,7 +28,14 @@ struct LoopPlan {
   llvm::SmallDenseSet<unsigned> left;
   /// Blocks of vectors and reductions become straight code: see sparseWeights.
   bool unrolled = false;
+  /// Threads share the iterations of the outermost loop of several, or, where
+  /// there is none, the blocks of vectors.
+  bool parts = false;
 };
+
+/// Whether a plan's sums are so many that sharing them saves more than threads
+/// take to meet; false where nobody knows before the model runs.
+bool isWorthParts(mlir::linalg::GenericOp op, const LoopPlan &plan);
 
 /// By how many elements an operand's address moves when loop `dim` advances by
 /// one; none where that isn't a constant. In an operand of panels, indexed by

@@ -62,8 +62,7 @@ ArrayRef<float> valuesOf(ElementsAttr elements) {
           bytes.size() / sizeof(float)};
 }
 
-/// A constant f32 matrix that each reduction and one other loop or more read.
-static ElementsAttr matrixOf(linalg::GenericOp op, OpOperand &operand) {
+ElementsAttr constantMatrix(linalg::GenericOp op, OpOperand &operand) {
   ElementsAttr elements = packable(operand.get());
   AffineMap map = op.getMatchingIndexingMap(&operand);
   if (!elements || !elements.getElementType().isF32() ||
@@ -110,12 +109,6 @@ static uint32_t inOneWord(float first, float second) {
   return best;
 }
 
-template <typename T>
-static std::vector<char> asBytes(const std::vector<T> &values) {
-  auto *begin = reinterpret_cast<const char *>(values.data());
-  return std::vector<char>(begin, begin + values.size() * sizeof(T));
-}
-
 namespace {
 class Narrower {
 public:
@@ -129,7 +122,6 @@ private:
   bool canScale(OpOperand &operand, unsigned output);
   void scale(unsigned output, ArrayRef<float> scales, AffineMap map);
   unsigned inPairs();
-  Value words(OpOperand &operand, ElementsAttr elements);
   SmallVector<Value> bodyOfPair(OpBuilder &b, ValueRange arguments);
   bool toInt8(OpOperand &operand, ElementsAttr elements, unsigned output);
 
@@ -251,37 +243,12 @@ bool Narrower::toInt8(OpOperand &operand, ElementsAttr elements,
   // A column of zeros, or nearly, is one of zeros.
   for (float &s : scales)
     s = s / 127 < std::numeric_limits<float>::min() ? 1 : s / 127;
-  std::vector<int8_t> narrow;
+  std::vector<char> narrow;
   for (auto [i, w] : llvm::enumerate(values))
-    narrow.push_back(int8_t(std::lrint(double(w) / scales[placeOf(i)])));
-  store(operand, elements, rewriter.getI8Type(), asBytes(narrow));
+    narrow.push_back(char(std::lrint(double(w) / scales[placeOf(i)])));
+  store(operand, elements, rewriter.getI8Type(), std::move(narrow));
   scale(output, scales, map);
   return true;
-}
-
-/// A matrix of words for each pair of weights.
-Value Narrower::words(OpOperand &operand, ElementsAttr elements) {
-  SmallVector<int64_t> shape(elements.getShapedType().getShape());
-  unsigned dim = pairs.dimOf(operand);
-  int64_t inner = 1, outer = 1, terms = shape[dim];
-  for (int64_t extent : ArrayRef<int64_t>(shape).drop_front(dim + 1))
-    inner *= extent;
-  for (int64_t extent : ArrayRef<int64_t>(shape).take_front(dim))
-    outer *= extent;
-  ArrayRef<float> values = valuesOf(elements);
-  std::vector<uint32_t> narrow;
-  narrow.reserve(outer * (terms / 2) * inner);
-  for (int64_t i = 0; i < outer; ++i)
-    for (int64_t k = 0; k + 1 < terms; k += 2)
-      for (int64_t j = 0; j < inner; ++j) {
-        int64_t at = (i * terms + k) * inner + j;
-        narrow.push_back(inOneWord(values[at], values[at + inner]));
-      }
-  shape[dim] = terms / 2;
-  auto type = RankedTensorType::get(shape, rewriter.getI32Type());
-  return arith::ConstantOp::create(
-      rewriter, op.getLoc(), type,
-      cast<TypedAttr>(elementsOf(type, asBytes(narrow), "lnn_narrow")));
 }
 
 /// The body for two terms, which are added one after the other.
@@ -336,7 +303,7 @@ unsigned Narrower::inPairs() {
   if (!pairs.find())
     return 0;
   for (OpOperand *input : op.getDpsInputOperands())
-    if (ElementsAttr elements = matrixOf(op, *input))
+    if (ElementsAttr elements = constantMatrix(op, *input))
       if (addedTo(op, body.getArgument(input->getOperandNumber())))
         matrices[input] = elements;
   if (matrices.empty())
@@ -345,7 +312,7 @@ unsigned Narrower::inPairs() {
   pairs.replace(
       [&](OpOperand &input) {
         ElementsAttr elements = matrices.lookup(&input);
-        return elements ? words(input, elements) : Value();
+        return elements ? pairs.words(input, elements, inOneWord) : Value();
       },
       [&](OpBuilder &b, ValueRange arguments) {
         return bodyOfPair(b, arguments);
@@ -362,7 +329,7 @@ unsigned Narrower::run(WeightType type) {
   llvm::SmallBitVector scaled(op.getNumDpsInits());
   unsigned narrowed = 0;
   for (OpOperand *input : op.getDpsInputOperands()) {
-    ElementsAttr elements = matrixOf(op, *input);
+    ElementsAttr elements = constantMatrix(op, *input);
     std::optional<unsigned> output =
         elements ? addedTo(op, op.getRegion().front().getArgument(
                                    input->getOperandNumber()))

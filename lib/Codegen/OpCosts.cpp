@@ -20,7 +20,9 @@ bool isVectorLike(Value value) {
 
 /// Intrinsics that compute and nothing else.
 static bool isArithmetic(LLVM::CallIntrinsicOp op) {
-  return op.getIntrin().starts_with("llvm.x86.avx512.mask.");
+  return op.getIntrin().starts_with("llvm.x86.avx512.mask.") ||
+         op.getIntrin().starts_with("llvm.x86.avx512.vpdpbusd.") ||
+         op.getIntrin().starts_with("llvm.x86.avx512bf16.");
 }
 
 bool canMove(Operation &op) {

@@ -15,7 +15,9 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 
@@ -84,6 +86,81 @@ ArrayRef<char> bytesOf(ElementsAttr elements) {
       .getRawHandle()
       .getBlob()
       ->getData();
+}
+
+Value constantPart(OpBuilder &b, Location loc, ElementsAttr elements,
+                   unsigned dim, int64_t from, int64_t size) {
+  ShapedType type = elements.getShapedType();
+  int64_t inner = type.getElementTypeBitWidth() / 8, outer = 1;
+  for (int64_t extent : type.getShape().drop_front(dim + 1))
+    inner *= extent;
+  for (int64_t extent : type.getShape().take_front(dim))
+    outer *= extent;
+  ArrayRef<char> bytes = bytesOf(elements);
+  std::vector<char> result;
+  result.reserve(outer * size * inner);
+  for (int64_t i = 0; i < outer; ++i) {
+    ArrayRef<char> rows =
+        bytes.slice((i * type.getDimSize(dim) + from) * inner, size * inner);
+    result.insert(result.end(), rows.begin(), rows.end());
+  }
+  SmallVector<int64_t> shape(type.getShape());
+  shape[dim] = size;
+  auto partType = RankedTensorType::get(shape, type.getElementType());
+  return arith::ConstantOp::create(
+      b, loc, partType,
+      cast<TypedAttr>(elementsOf(partType, std::move(result), "lnn_part")));
+}
+
+/// A part of a constant, known in all dimensions but one to be whole.
+static bool isPartOfConstant(tensor::ExtractSliceOp slice) {
+  ElementsAttr elements = packable(slice.getSource());
+  if (!elements || slice.getType().getRank() != slice.getSourceType().getRank())
+    return false;
+  unsigned cut = 0;
+  for (auto [offset, size, stride, extent] :
+       llvm::zip(slice.getStaticOffsets(), slice.getStaticSizes(),
+                 slice.getStaticStrides(), slice.getSourceType().getShape())) {
+    if (ShapedType::isDynamic(offset) || ShapedType::isDynamic(size) ||
+        stride != 1 || size == 0)
+      return false;
+    cut += size != extent;
+  }
+  return cut == 1;
+}
+
+unsigned cutConstants(func::FuncOp function, RewriterBase &rewriter) {
+  // By constant: the parts that sums read.
+  llvm::MapVector<Value, SmallVector<tensor::ExtractSliceOp>> parts;
+  function.walk([&](tensor::ExtractSliceOp slice) {
+    bool summed = llvm::any_of(slice->getUsers(), [](Operation *user) {
+      auto op = dyn_cast<linalg::GenericOp>(user);
+      return op && op.getNumReductionLoops() != 0;
+    });
+    if (summed && isPartOfConstant(slice))
+      parts[slice.getSource()].push_back(slice);
+  });
+  unsigned made = 0;
+  for (auto &[source, slices] : parts) {
+    // Parts that overlap would take more memory than the whole.
+    int64_t elements = 0;
+    for (tensor::ExtractSliceOp slice : slices)
+      elements += slice.getType().getNumElements();
+    if (elements > cast<RankedTensorType>(source.getType()).getNumElements())
+      continue;
+    for (tensor::ExtractSliceOp slice : slices) {
+      unsigned dim = 0;
+      while (slice.getStaticSize(dim) == slice.getSourceType().getDimSize(dim))
+        ++dim;
+      rewriter.setInsertionPointAfterValue(source);
+      rewriter.replaceOp(slice, constantPart(rewriter, slice.getLoc(),
+                                             packable(source), dim,
+                                             slice.getStaticOffset(dim),
+                                             slice.getStaticSize(dim)));
+      ++made;
+    }
+  }
+  return made;
 }
 
 /// Each dimension is read by one loop, another for each, or at one place.

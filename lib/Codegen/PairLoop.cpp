@@ -38,37 +38,13 @@ unsigned PairLoop::dimOf(OpOperand &operand) {
       rewriter.getAffineDimExpr(loop));
 }
 
-/// Elements `from` ... `from + size` of a constant along one dimension.
-static Value partOf(Value value, ElementsAttr elements, unsigned dim,
-                    int64_t from, int64_t size, OpBuilder &b) {
-  ShapedType type = elements.getShapedType();
-  int64_t inner = type.getElementTypeBitWidth() / 8, outer = 1;
-  for (int64_t extent : type.getShape().drop_front(dim + 1))
-    inner *= extent;
-  for (int64_t extent : type.getShape().take_front(dim))
-    outer *= extent;
-  ArrayRef<char> bytes = bytesOf(elements);
-  std::vector<char> result;
-  for (int64_t i = 0; i < outer; ++i) {
-    ArrayRef<char> rows =
-        bytes.slice((i * type.getDimSize(dim) + from) * inner, size * inner);
-    result.insert(result.end(), rows.begin(), rows.end());
-  }
-  SmallVector<int64_t> shape(type.getShape());
-  shape[dim] = size;
-  auto partType = RankedTensorType::get(shape, type.getElementType());
-  return arith::ConstantOp::create(
-      b, value.getLoc(), partType,
-      cast<TypedAttr>(elementsOf(partType, std::move(result), "lnn_part")));
-}
-
 Value PairLoop::part(OpOperand &operand, int64_t from, int64_t size) {
   Value value = operand.get();
   if (from == 0 && size == count)
     return value;
   unsigned dim = dimOf(operand);
   if (ElementsAttr known = packable(value))
-    return partOf(value, known, dim, from, size, rewriter);
+    return constantPart(rewriter, value.getLoc(), known, dim, from, size);
   SmallVector<OpFoldResult> sizes =
       tensor::getMixedSizes(rewriter, op.getLoc(), value);
   SmallVector<OpFoldResult> offsets(sizes.size(), rewriter.getIndexAttr(0)),
@@ -79,7 +55,6 @@ Value PairLoop::part(OpOperand &operand, int64_t from, int64_t size) {
                                         sizes, strides);
 }
 
-/// [..., K, ...] as [..., K / 2, 2, ...].
 Value PairLoop::inPairs(OpOperand &operand) {
   Value value = part(operand, 0, count / 2 * 2);
   auto type = cast<RankedTensorType>(value.getType());
@@ -102,6 +77,31 @@ Value PairLoop::inPairs(OpOperand &operand) {
   }
   return tensor::ExpandShapeOp::create(rewriter, op.getLoc(), paired, value,
                                        groups);
+}
+
+Value PairLoop::words(OpOperand &operand, ElementsAttr elements,
+                      llvm::function_ref<uint32_t(float, float)> word) {
+  SmallVector<int64_t> shape(elements.getShapedType().getShape());
+  unsigned dim = dimOf(operand);
+  int64_t inner = 1, outer = 1, terms = shape[dim];
+  for (int64_t extent : ArrayRef<int64_t>(shape).drop_front(dim + 1))
+    inner *= extent;
+  for (int64_t extent : ArrayRef<int64_t>(shape).take_front(dim))
+    outer *= extent;
+  ArrayRef<float> values = valuesOf(elements);
+  std::vector<char> bytes(outer * (terms / 2) * inner * sizeof(uint32_t));
+  auto *next = reinterpret_cast<uint32_t *>(bytes.data());
+  for (int64_t i = 0; i < outer; ++i)
+    for (int64_t k = 0; k + 1 < terms; k += 2)
+      for (int64_t j = 0; j < inner; ++j) {
+        int64_t at = (i * terms + k) * inner + j;
+        *next++ = word(values[at], values[at + inner]);
+      }
+  shape[dim] = terms / 2;
+  auto type = RankedTensorType::get(shape, rewriter.getI32Type());
+  return arith::ConstantOp::create(
+      rewriter, op.getLoc(), type,
+      cast<TypedAttr>(elementsOf(type, std::move(bytes), "lnn_narrow")));
 }
 
 linalg::GenericOp PairLoop::replace(Joint joint, Body body) {

@@ -24,6 +24,13 @@ public:
   unsigned dimOf(mlir::OpOperand &operand);
   /// Its elements `from` ... `from + size` along the loop.
   mlir::Value part(mlir::OpOperand &operand, int64_t from, int64_t size);
+  /// The operand [..., K, ...] as [..., K / 2, 2, ...], without the last of an
+  /// odd number.
+  mlir::Value inPairs(mlir::OpOperand &operand);
+  /// The elements of a constant one, of f32: [..., K / 2, ...] of i32, a word
+  /// for two.
+  mlir::Value words(mlir::OpOperand &operand, mlir::ElementsAttr elements,
+                    llvm::function_ref<uint32_t(float, float)> word);
 
   /// An operand of its own for what both terms of a pair read at once, [..., K
   /// / 2, ...]; null for the others.
@@ -36,8 +43,6 @@ public:
   mlir::linalg::GenericOp replace(Joint joint, Body body);
 
 private:
-  mlir::Value inPairs(mlir::OpOperand &operand);
-
   mlir::linalg::GenericOp op;
   mlir::RewriterBase &rewriter;
   unsigned loop = 0;

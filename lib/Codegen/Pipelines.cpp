@@ -12,11 +12,14 @@ using namespace mlir;
 namespace lnn {
 
 void buildFusionPipeline(OpPassManager &pm, unsigned lanes,
-                         llvm::StringRef weights, bool tiles) {
+                         llvm::StringRef weights,
+                         const ProductFeatures &products) {
   LnnFusePassOptions options;
   options.lanes = lanes;
   options.weights = weights.str();
-  options.tiles = tiles;
+  options.tiles = products.tiles;
+  options.pairs = products.pairs;
+  options.quads = products.quads;
   pm.addNestedPass<func::FuncOp>(createLnnFusePass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -32,10 +35,12 @@ static void addHalfTypes(OpPassManager &pm) {
 }
 
 void buildVectorPipeline(OpPassManager &pm, unsigned lanes,
-                         const MathFeatures &features, bool explain) {
+                         const MathFeatures &features, bool explain,
+                         bool threads) {
   LnnVectorizeLoopsPassOptions options;
   options.lanes = lanes;
   options.explain = explain;
+  options.threads = threads;
   pm.addNestedPass<func::FuncOp>(createLnnVectorizeLoopsPass(options));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -43,6 +48,8 @@ void buildVectorPipeline(OpPassManager &pm, unsigned lanes,
   LnnExpandMathPassOptions math;
   math.avx512 = features.avx512;
   math.fast = features.fast;
+  math.pairs = features.pairs;
+  math.quads = features.quads;
   pm.addPass(createLnnExpandMathPass(math));
   LnnExpandHalfPassOptions half;
   half.f16 = !features.half;

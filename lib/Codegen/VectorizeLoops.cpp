@@ -177,6 +177,16 @@ struct LnnVectorizeLoopsPass
     return success();
   }
 
+  /// Where parts of a fixed batch are what threads share, loops are not.
+  bool sharesLoops() {
+    if (!threads || getOperation().getName() == kRowsEntry)
+      return false;
+    auto rows = getOperation()->getParentOp()->getAttrOfType<DictionaryAttr>(
+        "lnn.rows");
+    auto chunk = rows ? rows.getAs<IntegerAttr>("chunk") : IntegerAttr();
+    return !chunk || chunk.getInt() == 0;
+  }
+
   LogicalResult lower(linalg::LinalgOp op, RewriterBase &rewriter) {
     if (!op.hasPureBufferSemantics())
       return op.emitError(
@@ -206,6 +216,7 @@ struct LnnVectorizeLoopsPass
     if (plan.reductions.empty() &&
         failed(storeInitialValues(generic, rewriter)))
       return failure();
+    plan.parts = sharesLoops() && isWorthParts(generic, plan);
     ++(plan.vectorDim ? numVector : numScalar);
     if (explain &&
         generic->getParentOfType<func::FuncOp>().getName() != kRowsEntry)

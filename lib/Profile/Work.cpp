@@ -79,6 +79,8 @@ int64_t operationsOf(Operation &op) {
     lanes = vector.getNumElements();
   if (isa<math::FmaOp>(op))
     return 2 * lanes;
+  if (isa<PairDotOp>(op))
+    return 4 * lanes;
   if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp,
           arith::RemFOp, arith::NegFOp, arith::MaximumFOp, arith::MinimumFOp,
           arith::MaxNumFOp, arith::MinNumFOp, math::AbsFOp, math::SqrtOp,

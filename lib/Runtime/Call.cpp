@@ -2,6 +2,7 @@
 #include "Call.h"
 
 #include "Error.h"
+#include "Pool.h"
 #include "Shape.h"
 
 #include <algorithm>
@@ -354,6 +355,40 @@ void Call::recordFailure(void *context, int32_t message) {
     call.failed = message;
 }
 
+/// Parts of a loop on the model's threads, or here where they work for another
+/// call. Threads that sleep are woken where loops follow one another, or take
+/// long: waking them takes as long as a small loop.
+void Call::runLoop(void *context, void (*part)(void *data, int64_t i),
+                   void *data, int64_t count) {
+  using namespace std::chrono_literals;
+  using Clock = std::chrono::steady_clock;
+  struct Loop {
+    void (*part)(void *data, int64_t i);
+    void *data;
+  } loop{part, data};
+  auto body = [](void *of, uint32_t i, uint32_t) {
+    auto *loop = static_cast<Loop *>(of);
+    loop->part(loop->data, i);
+  };
+  Call &call = *static_cast<Call *>(context);
+  lnn_pool *pool = call.model.pool;
+  constexpr int64_t most = UINT16_MAX; // of a pool's items
+  bool shared = pool && count > 1 && count <= most,
+       asleep = shared && pool->sleeps();
+  Clock::time_point begin;
+  if (asleep) {
+    begin = Clock::now();
+    shared = begin - call.loopEnd < 50us || call.loopTime > 40us;
+  }
+  if (!shared || !pool->run(body, &loop, static_cast<uint32_t>(count)))
+    for (int64_t i = 0; i < count; ++i)
+      part(data, i);
+  if (asleep) {
+    call.loopEnd = Clock::now();
+    call.loopTime = call.loopEnd - begin;
+  }
+}
+
 void Call::failRun() const {
   if (misfit >= 0)
     fail(LNN_ERR_INPUT,
@@ -395,10 +430,16 @@ void Call::run() {
     return;
   scratch.reserve(static_cast<size_t>(scratchBytes));
   static constexpr lnn_abi_services services = {allocOutput, allocScratch,
-                                                recordFailure};
-  lnn_abi_call call = {in.data(),      inDims.data(),  out.data(),
-                       outDims.data(), scratch.data(), &services,
-                       this,           figures};
+                                                recordFailure, runLoop};
+  lnn_abi_call call = {in.data(),
+                       inDims.data(),
+                       out.data(),
+                       outDims.data(),
+                       scratch.data(),
+                       &services,
+                       this,
+                       figures,
+                       model.pool ? model.pool->threadsAtOnce() : 1};
   if (model.abi->run(&call) != 0)
     failRun();
 }

@@ -6,6 +6,7 @@
 #include "Model.h"
 #include "Parts.h"
 
+#include <chrono>
 #include <vector>
 
 namespace lnn::runtime {
@@ -82,6 +83,8 @@ private:
   static void *allocOutput(void *context, int32_t index, const int64_t *dims);
   static void *allocScratch(void *context, int64_t bytes);
   static void recordFailure(void *context, int32_t message);
+  static void runLoop(void *context, void (*part)(void *data, int64_t i),
+                      void *data, int64_t count);
 
   const lnn_model &model;
   std::vector<int64_t> symbolSizes;
@@ -98,6 +101,9 @@ private:
   std::vector<Buffer> packed, owned;
   Buffer scratch;
   Parts parts; ///< for runs on several threads
+  /// Of the last loop that found the model's threads asleep.
+  std::chrono::steady_clock::time_point loopEnd;
+  std::chrono::steady_clock::duration loopTime{};
   std::vector<Buffer> extraScratch;
   int32_t failed = -1; // the first check that did not hold
   lnn_abi_figures *figures = nullptr;

@@ -187,6 +187,13 @@ void Parts::recordFailure(void *context, int32_t message) {
     worker.failed = message;
 }
 
+/// The other threads have parts of the batch.
+void Parts::runLoop(void *, void (*part)(void *data, int64_t i), void *data,
+                    int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    part(data, i);
+}
+
 void Parts::runPart(Worker &worker, uint32_t part) {
   int64_t begin = part * chunk, count = std::min(chunk, rows - begin);
   auto blocks = [&](const Layout &layout, auto &&copy) {
@@ -216,7 +223,7 @@ void Parts::runPart(Worker &worker, uint32_t part) {
                                                 : whole;
   }
   static constexpr lnn_abi_services services = {allocOutput, allocScratch,
-                                                recordFailure};
+                                                recordFailure, runLoop};
   lnn_abi_call call = {worker.in.data(),
                        worker.inDims.data(),
                        worker.out.data(),
@@ -224,7 +231,8 @@ void Parts::runPart(Worker &worker, uint32_t part) {
                        worker.scratch.data(),
                        &services,
                        &worker,
-                       nullptr};
+                       nullptr,
+                       1};
   worker.failed = -1;
   worker.extra.clear();
   if (model.rows->run(&call) != 0 && part < worker.failedPart) {

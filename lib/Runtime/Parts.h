@@ -65,6 +65,8 @@ private:
   static void *allocOutput(void *context, int32_t index, const int64_t *dims);
   static void *allocScratch(void *context, int64_t bytes);
   static void recordFailure(void *context, int32_t message);
+  static void runLoop(void *context, void (*part)(void *data, int64_t i),
+                      void *data, int64_t count);
 
   const lnn_model &model;
   // What was prepared, and for what.

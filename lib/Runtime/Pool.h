@@ -30,6 +30,13 @@ struct lnn_pool {
   }
 
   uint32_t threads() const { return count; }
+  /// How many can meet within a microsecond: where there are more threads than
+  /// processors, one.
+  uint32_t threadsAtOnce() const {
+    return mayWaitBusily.load(std::memory_order_relaxed) ? count : 1;
+  }
+  /// Whether a job would have to wake some of them, which is a system call.
+  bool sleeps() const { return sleeping.load(std::memory_order_relaxed) != 0; }
   /// Calls body(context, item, worker) for each item below `items` (65535 at
   /// most), on this thread, which is worker 0, and others. Returns once all are
   /// done; false, and nothing done, where the pool works for another caller.
@@ -63,7 +70,8 @@ private:
   /// The process's count of forks when the threads were started; they are not
   /// in a child.
   std::atomic<uint32_t> generation{0};
-  bool mayWaitBusily = true; ///< as there is a processor for each thread
+  /// As there is a processor for each thread.
+  std::atomic<bool> mayWaitBusily{true};
 
   alignas(64) std::atomic<bool> busy{false};
   uint32_t epoch = 0; ///< the caller's, while busy

@@ -63,8 +63,8 @@ def compile(
             speed; results differ by as much as the weights do (bf16: 0.4 %, int8: 0.4 % of the
             largest weight of an output).
         products: what products with constant matrices multiply: `"f32"`, or `"bf16"`, where what
-            multiplies the weights is rounded too, and the processor's matrix instructions are used.
-            Sums are of float32.
+            multiplies the weights is rounded too, and the processor's instructions for that (AMX,
+            AVX512-BF16) are used. Sums are of float32.
         math: elementary functions: `"accurate"`, to within 2 units in the last place, or `"fast"`,
             to within 1e-4.
         sizes: values for dynamic sizes of the inputs, by name: `{"batch": 1}`. Code for known sizes

@@ -206,7 +206,7 @@ class Model:
     @property
     def splits_batch(self) -> bool:
         """Whether threads can share a batch: the compiler has proven that its rows are
-        independent. Batches below 16 are left to one thread.
+        independent. Batches below 16 are left to one thread, but for wide layers.
         """
         return self._handle.has_rows
 
@@ -354,8 +354,8 @@ def load(path: PathLike, *, threads: Threads = 1) -> Model:
     Args:
         path: the file.
         threads: how many threads compute a call, where rows of its batch are independent
-            (`Model.splits_batch`), or a `ThreadPool` that several models share. The results are the
-            same bits for any number. None is started for 1.
+            (`Model.splits_batch`) or its layers are wide, or a `ThreadPool` that several models
+            share. The results are the same bits for any number. None is started for 1.
 
     Raises:
         LoadError: the file cannot be read, is no artifact, is damaged, is from a newer version, or

@@ -21,3 +21,34 @@ func.func @panels(%x: tensor<2xf32>, %init: tensor<36xf32>) -> tensor<36xf32> {
   } -> tensor<36xf32>
   return %y : tensor<36xf32>
 }
+
+// Parts of a constant that sums read are constants of their own.
+// CHECK-LABEL: func.func @parts
+// CHECK-DAG: arith.constant dense<{{\[}}[1.000000e+00, 2.000000e+00], [4.000000e+00, 5.000000e+00]]> : tensor<2x2xf32>
+// CHECK-DAG: arith.constant dense<{{\[}}[3.000000e+00], [6.000000e+00]]> : tensor<2x1xf32>
+// CHECK-NOT: tensor.extract_slice
+// CHECK: return
+func.func @parts(%x: tensor<?x2xf32>, %i: tensor<?x2xf32>, %j: tensor<?x1xf32>) -> (tensor<?x2xf32>, tensor<?x1xf32>) {
+  %w = arith.constant dense<[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]> : tensor<2x3xf32>
+  %a = tensor.extract_slice %w[0, 0] [2, 2] [1, 1] : tensor<2x3xf32> to tensor<2x2xf32>
+  %b = tensor.extract_slice %w[0, 2] [2, 1] [1, 1] : tensor<2x3xf32> to tensor<2x1xf32>
+  %p = linalg.matmul ins(%x, %a : tensor<?x2xf32>, tensor<2x2xf32>) outs(%i : tensor<?x2xf32>) -> tensor<?x2xf32>
+  %q = linalg.matmul ins(%x, %b : tensor<?x2xf32>, tensor<2x1xf32>) outs(%j : tensor<?x1xf32>) -> tensor<?x1xf32>
+  return %p, %q : tensor<?x2xf32>, tensor<?x1xf32>
+}
+
+// Parts that overlap stay: together they are more than the whole. So does one whose place is not known.
+// CHECK-LABEL: func.func @overlapping
+// CHECK-COUNT-3: tensor.extract_slice
+// CHECK: return
+func.func @overlapping(%x: tensor<?x2xf32>, %i: tensor<?x2xf32>, %at: index)
+    -> (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>) {
+  %w = arith.constant dense<[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]> : tensor<2x3xf32>
+  %a = tensor.extract_slice %w[0, 0] [2, 2] [1, 1] : tensor<2x3xf32> to tensor<2x2xf32>
+  %b = tensor.extract_slice %w[0, 1] [2, 2] [1, 1] : tensor<2x3xf32> to tensor<2x2xf32>
+  %c = tensor.extract_slice %w[0, %at] [2, 2] [1, 1] : tensor<2x3xf32> to tensor<2x2xf32>
+  %p = linalg.matmul ins(%x, %a : tensor<?x2xf32>, tensor<2x2xf32>) outs(%i : tensor<?x2xf32>) -> tensor<?x2xf32>
+  %q = linalg.matmul ins(%x, %b : tensor<?x2xf32>, tensor<2x2xf32>) outs(%i : tensor<?x2xf32>) -> tensor<?x2xf32>
+  %r = linalg.matmul ins(%x, %c : tensor<?x2xf32>, tensor<2x2xf32>) outs(%i : tensor<?x2xf32>) -> tensor<?x2xf32>
+  return %p, %q, %r : tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>
+}

@@ -53,12 +53,12 @@ def carried_in_memory(loop):
     return first_read & written
 
 
-def assembly_of(name, cpu):
+def assembly_of(name, cpu, *options):
     path = ZOO / f"{name}.onnx"
     if not path.exists():
         pytest.skip(f"no {path}")
     lnnc_tool = subprocess.run(
-        [BUILD / "bin/lnnc", path, "--emit=asm", f"--mcpu={cpu}", "-o", "-"],
+        [BUILD / "bin/lnnc", path, "--emit=asm", f"--mcpu={cpu}", *options, "-o", "-"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return lnnc_tool.stdout
@@ -103,3 +103,23 @@ def test_inner_loops_are_vectors_in_registers(name, cpu):
         assert "call" not in text, text
         assert not carried_in_memory(loop), text
         assert not SCALAR_MATH.search(text), text
+
+
+@pytest.mark.parametrize("name", ["cfc_cell", "gru_op", "lstm_op", "cfc_scan"])
+def test_products_of_pairs_are_instructions_on_registers(name):
+    loops = innermost_loops(assembly_of(name, "znver4", "--products=bf16"))
+    hot = [loop for loop in loops if any(i.startswith("vdpbf16ps") for i in loop)]
+    assert hot
+    for loop in hot:
+        text = "\n".join(loop)
+        assert "call" not in text, text
+        assert not carried_in_memory(loop), text
+        assert not SCALAR_MATH.search(text), text
+    # Where there are matrix tiles, and where the instruction is missing.
+    for cpu, options in (
+        ("sapphirerapids", ["--products=bf16"]),
+        ("x86-64-v4", ["--products=bf16"]),
+        ("znver4", []),
+        ("znver4", ["--weights=bf16"]),
+    ):
+        assert "vdpbf16ps" not in assembly_of(name, cpu, *options)

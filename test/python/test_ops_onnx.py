@@ -386,6 +386,13 @@ def reduction_cases():
     yield Case("ReduceSum", [x], noop_with_empty_axes=1)
     yield Case("ReduceMax", [draw((3, 5), "u8"), i64(0)], consts=[1])
     yield Case("ReduceMin", [draw((3, 5), "i8"), i64(0)], consts=[1])
+    for kind in ("f32", "f64", "f16", "i32", "u8", "i64"):
+        for op in ("ReduceMax", "ReduceMin"):  # of all elements, rows that lanes take and a rest
+            yield Case(op, [draw((5, 3, 37), kind, low=-9, high=9)], keepdims=0)
+    bad = draw((9, 40))
+    bad[4, 7] = np.nan
+    yield Case("ReduceMax", [bad], keepdims=0)
+    yield Case("ReduceMin", [np.full((9, 40), np.inf, "f4")], keepdims=0)
     for dynamic in (False, True):
         for op in ("ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin"):
             yield Case(op, [draw((0, 3)), i64(0)], consts=[1], dynamic=dynamic, opset=20)

@@ -240,10 +240,81 @@ def test_matrix_tiles_are_code_for_those_who_have_them(tmp_path):
     for cpu, tiles in (("sapphirerapids", True), ("x86-64-v4", False)):
         command = [tool, tmp_path / "m.onnx", "-o", tmp_path / "m.s", "--emit=asm"]
         subprocess.run([*command, f"--mcpu={cpu}", "--products=bf16"], check=True)
-        assert ("tdpbf16ps" in (tmp_path / "m.s").read_text()) == tiles
+        text = (tmp_path / "m.s").read_text()
+        assert ("tdpbf16ps" in text) == ("tilerelease" in text) == tiles
     subprocess.run([*command, "--mcpu=sapphirerapids"], check=True)
     assert "tdpbf16ps" not in (tmp_path / "m.s").read_text()
     assert "amx" not in (tmp_path / "m.s").read_text()
+
+
+def rounded(x):
+    """To the nearest bf16, ties to even, by the bits; no NaN among them."""
+    bits = np.ascontiguousarray(x, "f4").view("u4").astype("u8")
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype("u4").view("f4")
+
+
+HAS_PAIRS = "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text().split()
+
+
+@pytest.mark.skipif(not HAS_PAIRS, reason="this processor has no AVX512-BF16")
+@pytest.mark.parametrize("k,n", [(16, 16), (64, 48), (129, 20), (130, 257), (301, 130), (600, 33)])
+def test_products_of_pairs_are_those_of_what_was_rounded(k, n):
+    """Beside rounding both factors, f32's sums are all that is off."""
+    w, b = matrices(k, n)
+    model = lnnc.compile(gemm(w, b), products="bf16", features="-amx-tile")
+    whole = k // 2 * 2  # the last of an odd number of terms is not rounded
+    w8 = np.concatenate([rounded(w[:whole]), w[whole:]]).astype("f8")
+    for batch in (1, 2, 5, 16, 33, 100):
+        x = np.random.default_rng(batch).normal(size=(batch, k)).astype("f4")
+        x[0, :8] = [0.0, -0.0, 1e-42, 1 + 2**-8, 1 + 3 * 2**-8, 3e38, -3e38, 2.0**-130]
+        x8 = np.concatenate([rounded(x[:, :whole]), x[:, whole:]], axis=1).astype("f8")
+        got = model(x=x)["y"]
+        want, size = x8 @ w8 + b, np.abs(x8) @ np.abs(w8) + np.abs(b)
+        fits = size < 3e38  # else a partial sum may be an infinity
+        assert fits[1:].all() and np.all(np.abs(got - want)[fits] <= 2e-6 * size[fits])
+        if batch > 1:  # not products of f32
+            assert np.max(np.abs(got[1:] - (x.astype("f8") @ w + b)[1:])) > 1e-4
+
+
+@pytest.mark.skipif(not HAS_PAIRS, reason="this processor has no AVX512-BF16")
+def test_products_of_pairs_take_denormals_for_zeros():
+    w = np.full((16, 16), 2.0**100, "f4")
+    w[0] = 0.5  # not all equal: such a matrix is no constant to be packed
+    x = np.full((4, 16), 2.0**-130, "f4")
+    x[:, 1] = 2.0**-120
+    got = lnnc.compile(gemm(w), products="bf16", features="-amx-tile")(x=x)["y"]
+    assert np.all(got == 2.0**-20)
+
+
+@pytest.mark.skipif(not HAS_PAIRS, reason="this processor has no AVX512-BF16")
+def test_products_of_pairs_have_the_same_bits_for_any_number_of_threads():
+    w, b = matrices(70, 50)
+    for sizes in ({}, {"batch": 48}, {"batch": 49}):
+        model = lnnc.compile(gemm(w, b), products="bf16", features="-amx-tile", sizes=sizes)
+        for batch in (sizes["batch"],) if sizes else (16, 17, 100):
+            x = np.random.default_rng(batch).normal(size=(batch, 70)).astype("f4")
+            want = model(x=x)["y"].tobytes()
+            for threads in (2, 3):
+                split = lnnc.Model(model._artifact, threads=threads)
+                assert split(x=x)["y"].tobytes() == want
+
+
+def test_one_row_of_a_large_matrix_is_not_rounded(tmp_path):
+    """Its time is that of the weights' way from memory, whatever is multiplied."""
+    tool = BUILD / "bin" / "lnnc"
+    if not tool.exists():
+        pytest.skip(f"no {tool}")
+    for k, n, batch, pairs in (
+        (128, 128, 1, True),
+        (128, 160, 1, False),
+        (128, 160, 2, True),
+        (128, 160, None, True),
+    ):
+        (tmp_path / "m.onnx").write_bytes(gemm(*matrices(k, n)))
+        command = [tool, tmp_path / "m.onnx", "-o", tmp_path / "m.s", "--emit=asm"]
+        command += ["--mcpu=znver5", "--products=bf16"]
+        subprocess.run([*command, *([f"--size=batch={batch}"] if batch else [])], check=True)
+        assert ("vdpbf16ps" in (tmp_path / "m.s").read_text()) == pairs
 
 
 def test_a_block_that_is_asked_for_changes_no_bit(tmp_path):

@@ -4,13 +4,15 @@ import copy
 import os
 import pathlib
 import pickle
+import re
+import subprocess
 import threading
 import types
 
 import lnnc
 import numpy as np
 import pytest
-from conftest import ZOO, error, make_onnx
+from conftest import BUILD, ZOO, error, make_onnx
 
 THREADS = [1, 2, 3, 5]
 # Of test/zoo: those that calls give batches, and where each input has it.
@@ -118,6 +120,87 @@ def test_bits_of_a_fixed_batch(batch):
     assert error(want["y"], reference(**inputs).astype("f4")) < 1e-5
     for threads in THREADS:
         assert equal(lnnc.Model(alone._artifact, threads=threads).run(inputs), want), threads
+
+
+def gru(hidden, batch):
+    """Ten steps of it, from a state that is given."""
+    random = np.random.default_rng(2)
+    w, r, b = (
+        (random.uniform(-1, 1, s) / np.sqrt(hidden)).astype("f4")
+        for s in ((1, 3 * hidden, 8), (1, 3 * hidden, hidden), (1, 6 * hidden))
+    )
+    return make_onnx(
+        [("GRU", ["x", "w", "r", "b", "", "h"], ["y", "hn"], {"hidden_size": hidden})],
+        {"x": ("f4", [10, batch, 8]), "h": ("f4", [1, batch, hidden])},
+        {"y": ("f4", [10, 1, batch, hidden]), "hn": ("f4", [1, batch, hidden])},
+        {"w": w, "r": r, "b": b},
+    )
+
+
+def convolution():
+    random = np.random.default_rng(3)
+    return make_onnx(
+        [("Conv", ["x", "w"], ["y"], {"pads": [1, 1, 1, 1]})],
+        {"x": ("f4", [1, 16, 20, 20])},
+        {"y": ("f4", [1, 24, 20, 20])},
+        {"w": random.standard_normal((24, 16, 3, 3)).astype("f4")},
+    )
+
+
+WIDE = {
+    "one row": lambda: matrix_model(1, 512)[0],
+    "a ragged end": lambda: matrix_model(1, 523)[0],
+    "few rows": lambda: matrix_model(5, 256)[0],
+    "rows without a divisor": lambda: matrix_model(37, 128)[0],
+    "a number of rows that calls say": lambda: matrix_model(0, 500, dynamic=True)[0],
+    "steps": lambda: gru(400, 1),
+    "steps of three": lambda: gru(400, 3),
+    "a convolution": convolution,
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("options", [{}, {"weights": "int8"}, {"products": "bf16"}], ids=str)
+def test_bits_of_wide_layers(name, options):
+    """Threads share the columns of large sums."""
+    alone = lnnc.compile(WIDE[name](), **options)
+    for rows in (1, 7) if dynamic_names(alone) else (0,):
+        inputs = draw(alone, {n: rows for n in dynamic_names(alone)})
+        want = alone.run(inputs)
+        for threads in THREADS:
+            model = lnnc.Model(alone._artifact, threads=threads)
+            for _ in range(3):
+                assert equal(model.run(inputs), want), threads
+
+
+def test_loops_that_threads_share(tmp_path):
+    """Wide layers have some; a batch that is split has none in its code for the whole."""
+    tool = BUILD / "bin" / "lnnc"
+    if not tool.exists():
+        pytest.skip(f"no {tool}")
+    narrow = [matrix_model(1, 64)[0], matrix_model(64, 256)[0]]
+    for source in [*(make() for make in WIDE.values()), *narrow]:
+        (tmp_path / "m.onnx").write_bytes(source.SerializeToString())
+        command = [tool, tmp_path / "m.onnx", "--emit=llvm", "-o", tmp_path / "m.ll"]
+        subprocess.run(command, check=True)
+        text = (tmp_path / "m.ll").read_text()
+        shared = "@lnn_part_0" in text
+        assert shared == all(source is not n for n in narrow)
+        # An older runtime has no threads for them.
+        version = re.search(rf"i32 {0x314E4E4C}, i32 (\d+)", text)
+        assert int(version[1]) == (2 if shared else 1)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_sessions_of_wide_layers(threads):
+    source = gru(400, 1)
+    whole = lnnc.compile(source)
+    inputs = draw(whole, {}, 5)
+    inputs["h"][:] = 0
+    model = lnnc.compile(source, dynamic={"x": {0: "time"}}, threads=threads)
+    session = model.session()
+    steps = [session.step(x=inputs["x"][t : t + 1])["y"].copy() for t in range(10)]
+    assert np.array_equal(np.concatenate(steps), whole.run(inputs)["y"])
 
 
 def test_rows_that_depend_on_one_another_stay_together():

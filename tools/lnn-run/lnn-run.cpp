@@ -47,7 +47,7 @@ lnn-run options:
   --rtol=<number>     - Relative tolerance of --verify (1e-6 by default)
   --size=<name>=<n>   - Size of a dynamic dimension for random inputs (1 by default)
   --threads=<count>   - Compute parts of a batch on that many threads (1 by default), where the model's
-                        rows are independent; results are the same bits
+                        rows are independent, or of wide layers; results are the same bits
   --verify=<file>     - An .npz file with sets of inputs in0.<name>, in1.<name>, ... and of results
                         out0.<name>, ...; all must agree: |error| <= atol + rtol * |reference|
 

@@ -26,15 +26,27 @@ struct MathFeatures {
   bool avx512 = false; ///< AVX-512 F, VL and DQ
   bool half = false;   ///< conversions between f16 and f32
   bool fast = false;   ///< elementary functions to within 1e-4
+  bool pairs = false;  ///< sums of two products of bf16: lnn.pair_dot
+  bool quads = false;  ///< of four products of 8-bit integers: lnn.quad_dot
+};
+
+/// What products with constant matrices are to use, where a processor has it.
+struct ProductFeatures {
+  bool tiles = false; ///< matrix tiles of bf16, for many rows
+  bool pairs = false; ///< sums of two products of bf16
+  bool quads = false; ///< sums of four products of 8-bit integers
 };
 
 /// On tensors, before bufferization: fusion and its cleanups.
 void buildFusionPipeline(mlir::OpPassManager &pm, unsigned lanes,
-                         llvm::StringRef weights = "f32", bool tiles = false);
+                         llvm::StringRef weights = "f32",
+                         const ProductFeatures &products = {});
 /// On buffers: linalg to loops over vectors of `lanes` f32 lanes, and no
 /// elementary function left to a library. What the processor has is used.
-/// `explain` asks for a remark on each loop nest.
+/// `explain` asks for a remark on each loop nest, `threads` for loops of large
+/// sums that threads share.
 void buildVectorPipeline(mlir::OpPassManager &pm, unsigned lanes,
-                         const MathFeatures &features, bool explain = false);
+                         const MathFeatures &features, bool explain = false,
+                         bool threads = false);
 } // namespace lnn
 #endif // LNN_CODEGEN_PASSES_H

@@ -13,10 +13,14 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     stored. What depends on constant operands alone is computed, and sums and products are regrouped so that more does: a sigmoid in a
     sum, weighted by parameters, becomes `lnn.gate` of one fused multiply-add, a weight times a reversal potential one constant.
     Reshapes move out of the way, and constant operands are transposed so that the dimension which `lnn-vectorize-loops` puts into
-    lanes is their last one; matrices become panels as wide as a block of vectors. A sum of gates most of whose weights are zero
+    lanes is their last one; matrices become panels as wide as a block of vectors. Parts of a constant that sums read are constants of their own. The largest or smallest of all
+    elements is that of columns, which are lanes, first. A sum of gates most of whose weights are zero
     becomes one over the synapses that exist, packed for each lane: the attribute `lnn.sparse` names its weights. In the other sums of
     gates two terms share a division (`lnn.gate_denominator`). With `weights` bf16 or int8, the constant matrices of sums of products are stored
-    so and widened where they are loaded; int8 with a scale for each sum, which multiplies it once, in f32. A reduction whose
+    so and widened where they are loaded; int8 with a scale for each sum, which multiplies it once, in f32. With `pairs`, what multiplies
+    them is rounded to bf16 too, once for all columns, and two terms become one `lnn.pair_dot`; sums of fewer than 16 terms or for fewer than 16
+    columns, and one row of a matrix of more than 32 KB, whose time is that of its bytes, stay. With `quads`, sums over a multiple of four products of 8-bit integers, less a zero point, with constants that fit
+    into 8 bits become sums of `lnn.quad_dot`, exactly: the zero point times the constants' sum is subtracted behind. A reduction whose
     output is a fill gets the number as `lnn.initial`, and an output that holds nothing: run `lnn-vectorize-loops` on what this pass leaves.
 
     ```mlir
@@ -30,6 +34,8 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
   let options = [
     Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector, as for lnn-vectorize-loops: the width of panels follows">,
     Option<"tiles", "tiles", "bool", "false", "products of many rows with constant matrices become ones on tiles of bf16">,
+    Option<"pairs", "pairs", "bool", "false", "products with constant matrices become ones of pairs of bf16 (lnn.pair_dot)">,
+    Option<"quads", "quads", "bool", "false", "sums of products of 8-bit integers become ones of four each (lnn.quad_dot)">,
     Option<"weights", "weights", "std::string", "\"f32\"", "how constant matrices are stored: f32, bf16 or int8">
   ];
   let statistics = [
@@ -37,6 +43,8 @@ def LnnFusePass : Pass<"lnn-fuse", "::mlir::func::FuncOp"> {
     Statistic<"numFolded", "folded", "parameters computed at compile time">,
     Statistic<"numSparse", "sparse", "sums over synapses of which most are absent">,
     Statistic<"numTiles", "tiles", "products on matrix tiles">,
+    Statistic<"numPairs", "pairs", "sums of products of pairs of bf16">,
+    Statistic<"numQuads", "quads", "sums of products of four 8-bit integers each">,
     Statistic<"numNarrowed", "narrowed", "matrices stored in fewer bytes">,
     Statistic<"numPaired", "paired", "sums of gates of which two share a division">,
     Statistic<"numPacked", "packed", "constants transposed for vector loads">
@@ -55,7 +63,9 @@ def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> 
     the innermost loops, ascending, their accumulators values carried by the loops; a product added to an accumulator
     becomes one `math.fma`. Ragged sizes end in masked vectors, whose masked lanes touch no memory. The result of an element
     does not depend on lanes or blocks. Where the op, or what it is in, has `lnn.block = array<i64: rows, vectors>`, that is the
-    block's shape, instead of the one that costs least (0 leaves one of the two to the cost). Where no dimension suits, and for bodies that cannot be vectors, the loops are scalar.
+    block's shape, instead of the one that costs least (0 leaves one of the two to the cost). With `threads`, blocks of
+    a large sum (or the iterations of a loop around all of them) are an `scf.parallel` over as many parts as `lnn.threads` says and there
+    are blocks, unless the function or module says that other threads have parts of the batch; each block is computed as it would be otherwise. Where no dimension suits, and for bodies that cannot be vectors, the loops are scalar.
 
     ```mlir
     linalg.generic {indexing_maps = [(i, k) -> (k), (i, k) -> (k, i), (i, k) -> (i)], iterator_types = ["parallel", "reduction"]}
@@ -74,6 +84,7 @@ def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> 
   }];
   let options = [
     Option<"lanes", "lanes", "unsigned", "16", "f32 lanes of the widest vector: 16, 8, 4, 2 or 1 (scalar loops)">,
+    Option<"threads", "threads", "bool", "false", "loops of large sums are shared between threads">,
     Option<"explain", "explain", "bool", "false", "a remark for each op: which loops became lanes and blocks, and what an iteration costs">
   ];
   let statistics = [
@@ -82,7 +93,7 @@ def LnnVectorizeLoopsPass : Pass<"lnn-vectorize-loops", "::mlir::func::FuncOp"> 
   ];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
-                           "::mlir::affine::AffineDialect", "::mlir::amx::AMXDialect"];
+                           "::mlir::affine::AffineDialect", "::mlir::amx::AMXDialect", "::lnn::LnnDialect"];
 }
 
 def LnnExpandMathPass : Pass<"lnn-expand-math"> {
@@ -90,11 +101,14 @@ def LnnExpandMathPass : Pass<"lnn-expand-math"> {
   let description = [{
     Elementary functions of `math` and the activations of `lnn`, on f32 and f64, scalars and vectors, become sequences of arith
     operations and `math.fma`: the same sequence whatever the number of lanes, so that every lane and every target
-    computes the same bits. f16 and bf16 are computed in f32. What maps to
+    computes the same bits. f16 and bf16 are computed in f32. `lnn.pair_dot` becomes the instruction of AVX512-BF16, or multiply-adds, `lnn.quad_dot` that of VNNI, or
+    multiplications. What maps to
     instructions stays (`sqrt`, `fma`, `floor`, `ceil`, `trunc`, `roundeven`, `absf`, `copysign`). lib/Codegen/Math*.cpp state the method and the largest error of each function.
   }];
   let options = [
     Option<"avx512", "avx512", "bool", "false", "use instructions of AVX-512 F, VL and DQ, where they compute the same bits">,
+    Option<"pairs", "pairs", "bool", "false", "use the instruction of AVX512-BF16 for lnn.pair_dot">,
+    Option<"quads", "quads", "bool", "false", "use the instruction of VNNI for lnn.quad_dot">,
     Option<"fast", "fast", "bool", "false", "exp, tanh, the sigmoid and what is made of it to within 1e-4, in f32">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect",

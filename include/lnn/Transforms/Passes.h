@@ -16,6 +16,8 @@
 namespace lnn {
 /// The function that lnn-split-rows makes: @main for a part of the batch.
 constexpr llvm::StringLiteral kRowsEntry = "main_rows";
+/// On an scf.parallel whose iterations are for threads to share.
+constexpr llvm::StringLiteral sharedLoop = "lnn.shared";
 #define GEN_PASS_DECL
 #include "lnn/Transforms/Passes.h.inc"
 #define GEN_PASS_REGISTRATION

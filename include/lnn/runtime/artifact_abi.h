@@ -19,7 +19,8 @@ extern "C" {
 #endif
 
 #define LNN_ABI_MAGIC 0x314e4e4cu /* "LNN1" */
-#define LNN_ABI_VERSION 1u
+/* The newest; an artifact says 2 whose code uses `run_parts`, else 1. */
+#define LNN_ABI_VERSION 2u
 #define LNN_ABI_SYMBOL "lnn_model_descriptor"
 
 /* Element types, numbered as ONNX numbers them. */
@@ -68,6 +69,10 @@ typedef struct lnn_abi_services {
   /* check `message` (an index into lnn_abi_model.messages) does not hold; the
    * run goes on and then returns 1 */
   void (*fail)(void *context, int32_t message);
+  /* Since version 2. Calls part(data, i) for each i below `count`, in any order
+   * and on several threads at once, and returns when all have returned. */
+  void (*run_parts)(void *context, void (*part)(void *data, int64_t i),
+                    void *data, int64_t count);
 } lnn_abi_services;
 
 typedef struct lnn_abi_call {
@@ -83,6 +88,9 @@ typedef struct lnn_abi_call {
   /* Where a model that measures itself adds its figures: one for each region;
    * NULL where nobody wants them. Others don't look at it. */
   struct lnn_abi_figures *figures;
+  /* Since version 2: the threads that `run_parts` has; 1 or less: it need not
+   * be called. */
+  int64_t threads;
 } lnn_abi_call;
 
 typedef struct lnn_abi_model {

@@ -155,6 +155,19 @@ bool CpuTarget::hasTiles() const {
          info->checkFeatures("+amx-tile,+amx-bf16");
 }
 
+bool CpuTarget::hasPairs() const {
+  std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(*this);
+  return info && llvm::Triple(triple).isX86() &&
+         info->checkFeatures("+avx512bf16,+avx512vl");
+}
+
+bool CpuTarget::hasQuads() const {
+  std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(*this);
+  return info && llvm::Triple(triple).isX86() &&
+         (info->checkFeatures("+avx512vnni,+avx512vl") ||
+          info->checkFeatures("+avxvnni"));
+}
+
 bool CpuTarget::convertsHalf() const {
   std::unique_ptr<llvm::MCSubtargetInfo> info = subtarget(*this);
   llvm::Triple parsed(triple);

@@ -191,27 +191,28 @@ void DescriptorBuilder::build() {
   if (name.empty())
     name = source.getName().value_or("model");
   auto count = [&](StringRef key) { return i32(list(key).size()); };
-  llvm::Constant *fields[] = {i32(LNN_ABI_MAGIC),
-                              i32(LNN_ABI_VERSION),
-                              i32(sizeof(lnn_abi_model)),
-                              i32(0),
-                              text(name),
-                              text("cpu"),
-                              text(target.triple),
-                              text(target.cpu),
-                              text(required()),
-                              text(hash()),
-                              text("lnn " LNN_VERSION),
-                              count("lnn.inputs"),
-                              count("lnn.outputs"),
-                              count("lnn.symbols"),
-                              count("lnn.messages"),
-                              tensors("lnn.inputs"),
-                              tensors("lnn.outputs"),
-                              texts("lnn.symbols"),
-                              texts("lnn.messages"),
-                              function("lnn_sizes"),
-                              function("lnn_run")};
+  llvm::Constant *fields[] = {
+      i32(LNN_ABI_MAGIC),
+      i32(source->hasAttr("lnn.threads") ? LNN_ABI_VERSION : 1),
+      i32(sizeof(lnn_abi_model)),
+      i32(0),
+      text(name),
+      text("cpu"),
+      text(target.triple),
+      text(target.cpu),
+      text(required()),
+      text(hash()),
+      text("lnn " LNN_VERSION),
+      count("lnn.inputs"),
+      count("lnn.outputs"),
+      count("lnn.symbols"),
+      count("lnn.messages"),
+      tensors("lnn.inputs"),
+      tensors("lnn.outputs"),
+      texts("lnn.symbols"),
+      texts("lnn.messages"),
+      function("lnn_sizes"),
+      function("lnn_run")};
   llvm::Constant *model =
       global(llvm::ConstantStruct::getAnon(context, fields), "lnn_model");
   exportGetter(LNN_ABI_SYMBOL, model);

@@ -6,6 +6,7 @@
 
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -20,7 +21,8 @@ namespace lnn {
 
 namespace {
 
-/// Fields of lnn_abi_call and of lnn_abi_services, in order; all are pointers.
+/// Fields of lnn_abi_call and of lnn_abi_services, in order; all are pointers,
+/// or as wide.
 enum CallField {
   Inputs,
   Dims,
@@ -29,9 +31,10 @@ enum CallField {
   Scratch,
   Services,
   Context,
-  Figures
+  Figures,
+  Threads
 };
-enum ServiceField { AllocOutput, AllocScratch, Fail };
+enum ServiceField { AllocOutput, AllocScratch, Fail, RunParts };
 
 /// Rewrites one function.
 class EntryLowering {
@@ -86,6 +89,21 @@ private:
     auto made = LLVM::CallOp::create(b, loc, type, operands);
     return result ? made.getResult() : Value();
   }
+  /// The same in LLVM's types, or out of them.
+  Value asType(Value value, Type type) {
+    if (value.getType() == type)
+      return value;
+    return UnrealizedConversionCastOp::create(b, loc, type, value).getResult(0);
+  }
+  /// Its type says all but where it is.
+  static bool isPointer(MemRefType type) {
+    return type.hasStaticShape() && type.getLayout().isIdentity();
+  }
+  /// What the parts of a loop are handed of a value of this type.
+  Type sharedAs(Type type) {
+    auto buffer = dyn_cast<MemRefType>(type);
+    return buffer && isPointer(buffer) ? pointer : converter.convertType(type);
+  }
   Value toI64(Value index) {
     return arith::IndexCastOp::create(b, loc, b.getI64Type(), index);
   }
@@ -100,6 +118,10 @@ private:
   void lowerCheck(CheckOp op);
   void lowerEnter(EnterRegionOp op);
   void lowerLeave(LeaveRegionOp op);
+  void lowerThreads(ThreadsOp op);
+  LogicalResult lowerRunParts(RunPartsOp op);
+  void lowerPart(func::FuncOp part, Type record);
+  void releaseTiles();
   void endRunIf(Value condition);
 };
 
@@ -303,6 +325,121 @@ void EntryLowering::lowerLeave(LeaveRegionOp op) {
   op->erase();
 }
 
+void EntryLowering::lowerThreads(ThreadsOp op) {
+  b.setInsertionPoint(op);
+  loc = op.getLoc();
+  Type wide = b.getI64Type();
+  Value threads =
+      LLVM::LoadOp::create(b, loc, wide, element(call, wide, Threads));
+  Value some = LLVM::SMaxOp::create(b, loc, threads, i64(1));
+  op.replaceAllUsesWith(
+      arith::IndexCastOp::create(b, loc, b.getIndexType(), some).getResult());
+  op->erase();
+}
+
+/// A function of an index and values becomes one of a pointer to these, and the
+/// index.
+void EntryLowering::lowerPart(func::FuncOp part, Type record) {
+  Block &entry = part.getBody().front();
+  SmallVector<BlockArgument> arguments(entry.getArguments());
+  Value data = entry.addArgument(pointer, loc),
+        number = entry.addArgument(b.getI64Type(), loc);
+  b.setInsertionPointToStart(&entry);
+  arguments[0].replaceAllUsesWith(
+      arith::IndexCastOp::create(b, loc, b.getIndexType(), number).getResult());
+  for (auto [i, argument] :
+       llvm::enumerate(MutableArrayRef(arguments).drop_front())) {
+    Value at = LLVM::GEPOp::create(b, loc, pointer, record, data,
+                                   ArrayRef<LLVM::GEPArg>{0, int32_t(i)});
+    Type type = argument.getType();
+    Value loaded = LLVM::LoadOp::create(b, loc, sharedAs(type), at);
+    auto buffer = dyn_cast<MemRefType>(type);
+    argument.replaceAllUsesWith(
+        buffer && isPointer(buffer)
+            ? asBuffer(buffer, loaded, allSizes(buffer, {}))
+            : asType(loaded, type));
+  }
+  entry.eraseArguments(0, arguments.size());
+  part.setType(b.getFunctionType({pointer, b.getI64Type()}, {}));
+  // One copy for both ways that it is called.
+  part->setAttr("passthrough", b.getStrArrayAttr({"noinline"}));
+  part->setAttr("llvm.linkage", LLVM::LinkageAttr::get(
+                                    b.getContext(), LLVM::Linkage::Internal));
+}
+
+LogicalResult EntryLowering::lowerRunParts(RunPartsOp op) {
+  loc = op.getLoc();
+  auto part = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
+      op, op.getCalleeAttr());
+  SmallVector<Type> expected{b.getIndexType()}, types;
+  llvm::append_range(expected, op.getShared().getTypes());
+  for (Type type : op.getShared().getTypes())
+    types.push_back(sharedAs(type));
+  if (!part || part.isDeclaration() || part.getNumResults() != 0 ||
+      part.getArgumentTypes() != ArrayRef<Type>(expected) ||
+      llvm::is_contained(types, Type()))
+    return op.emitError("'") << op.getCallee()
+                             << "' is no function of an index and the operands "
+                                "that returns nothing";
+  auto record = LLVM::LLVMStructType::getLiteral(b.getContext(), types);
+  lowerPart(part, record);
+  b.setInsertionPointToStart(&main.getBody().front());
+  Value data = LLVM::AllocaOp::create(b, loc, pointer, record, i32(1));
+  b.setInsertionPoint(op);
+  for (auto [i, value] : llvm::enumerate(op.getShared())) {
+    Value at = LLVM::GEPOp::create(b, loc, pointer, record, data,
+                                   ArrayRef<LLVM::GEPArg>{0, int32_t(i)});
+    Value stored = asType(value, converter.convertType(value.getType()));
+    auto buffer = dyn_cast<MemRefType>(value.getType());
+    if (buffer && isPointer(buffer))
+      stored = MemRefDescriptor(stored).alignedPtr(b, loc);
+    LLVM::StoreOp::create(b, loc, stored, at);
+  }
+  Value count = toI64(op.getCount());
+  auto is = [&](LLVM::ICmpPredicate predicate) -> Value {
+    return LLVM::ICmpOp::create(b, loc, predicate, count, i64(1));
+  };
+  Value several = is(LLVM::ICmpPredicate::sgt);
+  Block *before = b.getInsertionBlock();
+  Block *rest = before->splitBlock(op);
+  Block *few = b.createBlock(rest);
+  Value one = is(LLVM::ICmpPredicate::eq);
+  Block *alone = b.createBlock(rest);
+  func::CallOp::create(b, loc, part, ValueRange{data, i64(0)});
+  cf::BranchOp::create(b, loc, rest);
+  Block *together = b.createBlock(rest);
+  Value function =
+      func::ConstantOp::create(b, loc, part.getFunctionType(), op.getCallee());
+  callService(RunParts, {asType(function, pointer), data, count},
+              {pointer, pointer, b.getI64Type()}, Type());
+  cf::BranchOp::create(b, loc, rest);
+  b.setInsertionPointToEnd(few);
+  cf::CondBranchOp::create(b, loc, one, alone, rest);
+  b.setInsertionPointToEnd(before);
+  cf::CondBranchOp::create(b, loc, several, together, few);
+  op->erase();
+  return success();
+}
+
+/// Tiles that stay configured cost the system 8 KB to save whenever it changes
+/// threads, and keep the processor from its deepest sleep.
+void EntryLowering::releaseTiles() {
+  bool uses = false;
+  SmallVector<func::ReturnOp> ends;
+  main.walk([&](Operation *op) {
+    uses |= isa<amx::AMXDialect>(op->getDialect());
+    if (auto end = dyn_cast<func::ReturnOp>(op))
+      ends.push_back(end);
+  });
+  for (func::ReturnOp end : ends) {
+    if (!uses)
+      return;
+    b.setInsertionPoint(end);
+    LLVM::CallIntrinsicOp::create(
+        b, end.getLoc(), b.getStringAttr("llvm.x86.tilerelease"), ValueRange());
+  }
+}
+
 LogicalResult EntryLowering::run() {
   for (Type type : main.getArgumentTypes())
     if (auto memref = dyn_cast<MemRefType>(type);
@@ -320,7 +457,7 @@ LogicalResult EntryLowering::run() {
   SmallVector<Operation *> ops;
   main.walk([&](Operation *op) {
     if (isa<OutputOp, ArenaOp, ScratchOp, CheckOp, EnterRegionOp, LeaveRegionOp,
-            func::ReturnOp>(op))
+            ThreadsOp, RunPartsOp, func::ReturnOp>(op))
       ops.push_back(op);
   });
   for (Operation *op : ops) {
@@ -338,12 +475,19 @@ LogicalResult EntryLowering::run() {
       lowerEnter(enter);
     } else if (auto leave = dyn_cast<LeaveRegionOp>(op)) {
       lowerLeave(leave);
+    } else if (auto threads = dyn_cast<ThreadsOp>(op)) {
+      lowerThreads(threads);
+    } else if (auto parts = dyn_cast<RunPartsOp>(op)) {
+      if (failed(lowerRunParts(parts)))
+        return failure();
+      main->getParentOp()->setAttr("lnn.threads", b.getUnitAttr());
     } else {
       b.setInsertionPoint(op);
       op->setOperands(
           Value(LLVM::LoadOp::create(b, op->getLoc(), b.getI32Type(), status)));
     }
   }
+  releaseTiles();
   main.setType(b.getFunctionType({pointer}, {b.getI32Type()}));
   return success();
 }

@@ -37,7 +37,7 @@ static void buildCheckStage(OpPassManager &pm) {
 /// Everything down to upstream's dialects on tensors, @main alone.
 static void buildTensorStage(OpPassManager &pm,
                              const CpuPipelineOptions &options, unsigned lanes,
-                             bool tiles) {
+                             const ProductFeatures &features) {
   if (options.raise)
     pm.addNestedPass<func::FuncOp>(createOnnxRaiseRecurrencePass());
   if (options.reroll)
@@ -67,9 +67,12 @@ static void buildTensorStage(OpPassManager &pm,
   if (options.split && !options.profile)
     pm.addPass(createLnnSplitRowsPass());
   bool narrow = options.products == "bf16";
+  ProductFeatures products = features;
+  products.tiles &= narrow;
+  products.pairs &= narrow;
   std::string weights = options.weights;
   buildFusionPipeline(pm, lanes, narrow && weights == "f32" ? "bf16" : weights,
-                      narrow && tiles);
+                      products);
 }
 
 /// Tensors to buffers: states in place, results in the caller's memory.
@@ -88,8 +91,9 @@ static void buildBufferStage(OpPassManager &pm) {
 }
 
 static void buildLoopStage(OpPassManager &pm, unsigned lanes,
-                           const MathFeatures &features, bool explain) {
-  buildVectorPipeline(pm, lanes, features, explain);
+                           const MathFeatures &features, bool explain,
+                           bool threads) {
+  buildVectorPipeline(pm, lanes, features, explain, threads);
   pm.addNestedPass<func::FuncOp>(createLnnPlanMemoryPass());
   pm.addPass(createLnnOutlineSizesPass());
   pm.addPass(createLnnMergeWeightsPass());
@@ -101,6 +105,7 @@ static void buildLLVMStage(OpPassManager &pm) {
   pm.addPass(createLnnSplitSizesPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
+  pm.addPass(createLnnOutlinePartsPass());
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createLnnLowerEntryPass());
   ConvertVectorToLLVMPassOptions vectors;
@@ -126,23 +131,28 @@ void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createLnnAttachCpuPass(attach));
   unsigned lanes = options.lanes;
   MathFeatures math;
-  bool tiles = false;
+  ProductFeatures products;
   llvm::Expected<CpuTarget> target =
       CpuTarget::get(options.triple, options.cpu, options.features);
   if (target) {
     lanes = lanes ? lanes : target->lanes();
-    tiles = target->hasTiles();
+    // Where there are tiles, pairs take as long as f32 does.
+    products.tiles = target->hasTiles();
+    products.pairs = target->hasPairs() && !products.tiles;
     math = {target->hasAvx512(), target->convertsHalf()};
+    math.pairs = target->hasPairs();
+    math.quads = products.quads = target->hasQuads();
   } else {
     llvm::consumeError(target.takeError()); // lnn-attach-cpu reports it
   }
   math.fast = options.fastMath;
   lanes = std::max(lanes, 1u);
-  buildTensorStage(pm, options, lanes, tiles);
+  buildTensorStage(pm, options, lanes, products);
   buildBufferStage(pm);
   if (options.profile)
     pm.addNestedPass<func::FuncOp>(createLnnProfileRegionsPass());
-  buildLoopStage(pm, lanes, math, options.explainCodegen);
+  buildLoopStage(pm, lanes, math, options.explainCodegen,
+                 options.split && !options.profile);
   buildLLVMStage(pm);
 }
 

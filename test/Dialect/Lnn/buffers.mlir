@@ -7,6 +7,9 @@
 // CHECK: lnn.check %{{.*}}, "sizes must agree"
 // CHECK: %[[START:.*]] = lnn.enter_region
 // CHECK: lnn.leave_region 3 since %[[START]] counting %{{.*}} operations, %{{.*}} bytes
+// CHECK: %[[THREADS:.*]] = lnn.threads
+// CHECK: lnn.run_parts @part(%{{.*}}, %{{.*}}) in %[[THREADS]] : memref<?x4xf32>, index
+// CHECK: lnn.run_parts @nothing() in %[[THREADS]]
 func.func @good(%n: index, %c: i1) {
   %y = lnn.output 0(%n) : memref<?x4xf32>
   %a = lnn.arena %n : memref<?xi8>
@@ -14,6 +17,9 @@ func.func @good(%n: index, %c: i1) {
   lnn.check %c, "sizes must agree"
   %start = lnn.enter_region
   lnn.leave_region 3 since %start counting %n operations, %n bytes
+  %threads = lnn.threads
+  lnn.run_parts @part(%y, %n) in %threads : memref<?x4xf32>, index
+  lnn.run_parts @nothing() in %threads
   return
 }
 

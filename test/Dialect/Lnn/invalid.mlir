@@ -64,3 +64,11 @@ func.func @scan_c1(%x: tensor<3x4xf32>, %h0: tensor<4xf32>) -> tensor<4xf32> {
   }
   return %hn : tensor<4xf32>
 }
+
+// -----
+
+func.func @pairs_of_one_shape(%x: vector<4xi32>, %w: vector<4xi32>, %sum: vector<8xf32>) -> vector<8xf32> {
+  // expected-error @+1 {{all non-scalar operands/results must have the same shape and base type}}
+  %next = lnn.pair_dot %x, %w, %sum : vector<4xi32>, vector<8xf32>
+  return %next : vector<8xf32>
+}

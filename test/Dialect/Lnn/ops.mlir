@@ -75,3 +75,17 @@ func.func @conv_causal_conv(%x: tensor<?x?x4xf32>, %s: tensor<?x2x4xf32>, %w: te
   %y, %next = lnn.causal_conv %x, %s taps(%w, %b) : tensor<?x?x4xf32>, tensor<?x2x4xf32>
   return %y, %next : tensor<?x?x4xf32>, tensor<?x2x4xf32>
 }
+
+// CHECK: lnn.pair_dot %{{.*}}, %{{.*}}, %{{.*}} : i32, f32
+// CHECK: lnn.pair_dot %{{.*}}, %{{.*}}, %{{.*}} : vector<8xi32>, vector<8xf32>
+func.func @pairs(%x: i32, %w: i32, %sum: f32, %xs: vector<8xi32>, %ws: vector<8xi32>, %sums: vector<8xf32>) -> (f32, vector<8xf32>) {
+  %next = lnn.pair_dot %x, %w, %sum : i32, f32
+  %nexts = lnn.pair_dot %xs, %ws, %sums : vector<8xi32>, vector<8xf32>
+  return %next, %nexts : f32, vector<8xf32>
+}
+
+// CHECK: lnn.quad_dot %{{.*}}, %{{.*}}, %{{.*}} : i32
+func.func @quads(%x: i32, %w: i32, %sum: i32) -> i32 {
+  %next = lnn.quad_dot %x, %w, %sum : i32
+  return %next : i32
+}

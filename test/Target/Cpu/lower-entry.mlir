@@ -94,3 +94,56 @@ module {
     return
   }
 }
+
+// -----
+
+// Parts of a loop: one is called, several are the runtime's to call. A buffer whose type says its sizes is its address.
+// CHECK: module attributes {{.*}}lnn.threads
+// CHECK-LABEL: func.func @lnn_run(%arg0: !llvm.ptr)
+// CHECK: %[[DATA:.*]] = llvm.alloca %{{.*}} x !llvm.struct<(ptr, struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>, f32)>
+// CHECK: llvm.getelementptr %arg0[8] : (!llvm.ptr) -> !llvm.ptr, i64
+// CHECK: %[[SOME:.*]] = llvm.intr.smax
+// CHECK: llvm.store %{{.*}} : !llvm.ptr, !llvm.ptr
+// CHECK: llvm.store %{{.*}} : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>, !llvm.ptr
+// CHECK: llvm.store %{{.*}} : f32, !llvm.ptr
+// CHECK: %[[SEVERAL:.*]] = llvm.icmp "sgt"
+// CHECK: cf.cond_br %[[SEVERAL]], ^[[TOGETHER:.*]], ^[[FEW:.*]]
+// CHECK: ^[[FEW]]:
+// CHECK: %[[ONE:.*]] = llvm.icmp "eq"
+// CHECK: cf.cond_br %[[ONE]], ^[[ALONE:.*]], ^[[REST:.*]]
+// CHECK: ^[[ALONE]]:
+// CHECK: call @lnn_part_0(%[[DATA]], %{{.*}}) : (!llvm.ptr, i64) -> ()
+// CHECK: ^[[TOGETHER]]:
+// CHECK: %[[F:.*]] = constant @lnn_part_0
+// CHECK: %[[PTR:.*]] = builtin.unrealized_conversion_cast %[[F]]
+// CHECK: llvm.getelementptr %{{.*}}[3]
+// CHECK: llvm.call %{{.*}}(%{{.*}}, %[[PTR]], %[[DATA]], %{{.*}}) : !llvm.ptr, (!llvm.ptr, !llvm.ptr, !llvm.ptr, i64) -> ()
+// CHECK: func.func private @lnn_part_0(%[[D:.*]]: !llvm.ptr, %{{.*}}: i64) attributes {llvm.linkage = #llvm.linkage<internal>, passthrough = ["noinline"]}
+// CHECK: llvm.getelementptr %[[D]][0, 2]
+module {
+  func.func @main(%x: memref<4xf32>, %y: memref<?xf32>) attributes {lnn.inputs = [], lnn.symbols = [], lnn.messages = [], lnn.outputs = []} {
+    %a = arith.constant 1.0 : f32
+    %n = lnn.threads
+    lnn.run_parts @lnn_part_0(%x, %y, %a) in %n : memref<4xf32>, memref<?xf32>, f32
+    return
+  }
+  func.func private @lnn_part_0(%p: index, %x: memref<4xf32>, %y: memref<?xf32>, %a: f32) {
+    memref.store %a, %x[%p] : memref<4xf32>
+    memref.store %a, %y[%p] : memref<?xf32>
+    return
+  }
+}
+
+// -----
+
+module {
+  func.func @main(%x: memref<4xf32>) attributes {lnn.inputs = [], lnn.symbols = [], lnn.messages = [], lnn.outputs = []} {
+    %n = lnn.threads
+    // expected-error @+1 {{'lnn_part_0' is no function of an index and the operands that returns nothing}}
+    lnn.run_parts @lnn_part_0(%x) in %n : memref<4xf32>
+    return
+  }
+  func.func private @lnn_part_0(%p: index, %x: memref<8xf32>) {
+    return
+  }
+}

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <set>
 #include <sys/wait.h>
@@ -106,6 +107,64 @@ TEST(Pool, PartsAreOfEightRowsAndTheFirstSaysWhatHasNoRows) {
   EXPECT_EQ(many[999], 1000 % 88);
   ASSERT_EQ(lnn_model_set_pool(model.get(), nullptr), LNN_OK);
   EXPECT_EQ(run(100)[0], 100);
+}
+
+/// What fixtures/loop.c computes; returns how many threads it was told of.
+float expectLoop(const Model &model, int64_t count, int64_t partOf = 0) {
+  Floats x({count}), y({count}), n({1});
+  for (size_t i = 0; i < x.data.size(); ++i)
+    x.data[i] = 0.5f * static_cast<float>(i % 11);
+  lnn_tensor in = x.tensor(), out[] = {y.tensor(), n.tensor()};
+  EXPECT_EQ(lnn_run(model.get(), &in, 1, out, 2), LNN_OK) << lnn_last_error();
+  for (size_t i = 0; i < x.data.size(); ++i) {
+    size_t at = partOf ? i % static_cast<size_t>(partOf) : i;
+    EXPECT_EQ(y.data[i], x.data[i] + static_cast<float>(at)) << i;
+  }
+  return n.data[0];
+}
+
+TEST(Pool, LoopsAreSharedWhereAProcessorIsThereForEachThread) {
+  Model model = load("loop");
+  EXPECT_EQ(expectLoop(model, 3), 1);
+  unsigned processors = std::thread::hardware_concurrency();
+  for (unsigned threads : {1u, 2u, 3u, 5u, processors + 1}) {
+    ASSERT_EQ(lnn_model_set_threads(model.get(), int32_t(threads)), LNN_OK);
+    // As many parts as threads, fewer, more, and more than a pool counts.
+    for (int64_t count : {1, 2, 3, 7, 100, 65535, 65536, 70000})
+      EXPECT_EQ(expectLoop(model, count),
+                threads <= processors ? float(threads) : 1);
+  }
+}
+
+TEST(Pool, LoopsFindThreadsAsleepAndAwake) {
+  Model model = load("loop");
+  ASSERT_EQ(lnn_model_set_threads(model.get(), 2), LNN_OK);
+  for (int i = 0; i < 20; ++i) {
+    // Twice as long as threads look out, every second time.
+    if (i % 2)
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    expectLoop(model, 2 + i);
+  }
+}
+
+TEST(Pool, APartOfTheBatchSharesNoLoops) {
+  Model model = load("looprows");
+  ASSERT_EQ(lnn_model_set_threads(model.get(), 2), LNN_OK);
+  EXPECT_EQ(expectLoop(model, 32, /*partOf=*/16), 1);
+}
+
+TEST(Pool, LoopsOfSeveralCallersOfOnePool) {
+  Pool pool = newPool(2);
+  Model model = load("loop");
+  ASSERT_EQ(lnn_model_set_pool(model.get(), pool.get()), LNN_OK);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i)
+    callers.emplace_back([&] {
+      for (int repeat = 0; repeat < 200; ++repeat)
+        expectLoop(model, 2 + repeat % 50);
+    });
+  for (std::thread &caller : callers)
+    caller.join();
 }
 
 TEST(Pool, StartsThreadsOnlyWhereAskedFor) {

@@ -41,6 +41,10 @@ struct CpuTarget {
   bool hasAvx512() const;
   /// True where it has matrix tiles of bf16.
   bool hasTiles() const;
+  /// True where it adds two products of bf16 at once, in vectors of any width.
+  bool hasPairs() const;
+  /// True where it adds four products of 8-bit integers at once.
+  bool hasQuads() const;
   /// True where it has instructions between f16 and f32.
   bool convertsHalf() const;
   /// The features code for it may need beyond the baseline, comma separated.
