@@ -6,7 +6,8 @@
 // the step, in the scan; or one sum behind it. The state is a matrix then, and
 // what a and b are computed of outside of the scan is looked into, too. a and b
 // are put together for all steps; lnn-sink-producers brings what is larger than
-// what it is made of back into the loop.
+// what it is made of back into the loop. Two states of which each element mixes
+// with the same element of the other, as a complex number's parts do, are one.
 //
 //===----------------------------------------------------------------------===//
 #include "Cells.h"
@@ -31,10 +32,13 @@ public:
   Recurrence(ScanOp scan, const Report &report, bool matrix)
       : scan(scan), report(report), matrix(matrix),
         yield(cast<YieldOp>(scan.getBody().front().getTerminator())),
-        state(scan.getStates()[0]), next(yield.getStates()[0]),
-        type(dyn_cast<RankedTensorType>(state.getType())),
+        type(dyn_cast<RankedTensorType>(scan.getStates()[0].getType())),
         step(scan.getContext()), whole(scan.getContext()),
-        after(scan.getContext()) {}
+        after(scan.getContext()) {
+    for (auto [state, next] :
+         llvm::zip_equal(scan.getStates(), yield.getStates()))
+      parts.push_back({state, next});
+  }
   bool raise();
 
 private:
@@ -42,28 +46,36 @@ private:
   const Report &report;
   bool matrix;
   YieldOp yield;
-  Value state, next;
-  RankedTensorType type;
+  RankedTensorType type; ///< of all states
   /// Formulas of one step, of all of time, and of the next state.
   Notation step, whole, after;
   Indices at;                  ///< of the state
   std::optional<bool> reverse; ///< of all that the recurrence reads and yields
-  F decay = nullptr;
-  SmallVector<Product> drive;
-  /// Whether they are computed in the loop.
-  bool decayInside = false, driveInside = false;
-  /// A sum over the keys: of the state with a query.
+  struct Factor {
+    F formula;   ///< 0 where there is none
+    bool inside; ///< computed in the loop
+  };
+  /// A state; the next one is sum_j decays[j] state_j + drive.
+  struct Part {
+    Value state, next;
+    SmallVector<Factor, 2> decays;
+    SmallVector<Product> drive;
+    bool driveInside = false;
+  };
+  SmallVector<Part, 1> parts;
+  /// A sum over the keys: of a state with a query.
   struct Read {
     F query;
-    bool before; ///< the state that the step starts from
-    bool inside; ///< the query is computed in the loop
+    unsigned part; ///< whose state
+    bool before;   ///< the state that the step starts from
+    bool inside;   ///< the query is computed in the loop
   };
   SmallVector<Read> reads;
   /// An output of the scan that is read.
   struct Output {
     unsigned index = 0;
-    /// A step's, in `after`; null where it is the next state.
-    F formula = nullptr;
+    unsigned part = 0;   ///< whose next state it is, where there is no formula
+    F formula = nullptr; ///< a step's, in `after`
     llvm::SmallDenseMap<F, unsigned> sums; ///< in it: which read each is
     /// Sums in it, with what does not vary in them taken out, term by term.
     SmallVector<std::pair<F, F>> apart;
@@ -79,8 +91,16 @@ private:
   F keys = nullptr, values = nullptr;
 
   bool lacks(const Twine &what) {
-    return !matrix &&
-           report.lacks({next, ScanOp()}, "lnn.linear_recurrence", what);
+    return !matrix && report.lacks({parts[0].next, ScanOp()},
+                                   "lnn.linear_recurrence", what);
+  }
+  bool readsState(const Notation &notation, F f) const {
+    return llvm::any_of(
+        parts, [&](const Part &part) { return notation.reads(f, part.state); });
+  }
+  bool readsNext(F f) const {
+    return llvm::any_of(
+        parts, [&](const Part &part) { return after.reads(f, part.next); });
   }
   Value repeated(F f, ArrayRef<AffineExpr> indices,
                  ArrayRef<OpFoldResult> sizes);
@@ -89,10 +109,14 @@ private:
   F overTime(F f, ArrayRef<AffineExpr> renamed);
   F sumOverTime(F f, ArrayRef<AffineExpr> renamed);
   bool splitStep();
+  bool split(Part &part);
+  bool isWorthRaising() const;
   bool findOutputs();
   bool findOutput(unsigned index);
-  bool matchSum(F f, const Indices &own, ArrayRef<Value> states,
+  bool matchSum(F f, const Indices &own, Value states,
                 ArrayRef<AffineExpr> indices, Output &output);
+  /// What the read of a state is of: a part and whether before the step.
+  std::optional<std::pair<unsigned, bool>> stateOf(Value value) const;
   bool takeApart(F f, const Indices &own, Output &output);
   bool findSums(F f, const Indices &own, Output &output);
   bool findReadOutBehind();
@@ -108,8 +132,20 @@ private:
   F ordered(F f, ArrayRef<AffineExpr> order);
   Value timed(F f, unsigned dim, ArrayRef<unsigned> dims, bool broadcasts,
               bool inside);
+  LinearRecurrenceOp create(ArrayRef<Value> decays, ArrayRef<Value> drives,
+                            Value k, Value v, ArrayRef<Value> queries,
+                            ArrayRef<Value> inits, unsigned dim);
   bool buildMatrix();
   bool buildDiagonal();
+  F driveOf(const Part &part) {
+    return part.drive.empty()
+               ? whole.number(0, type.getElementType())
+               : formulaOf(part.drive, whole, type.getElementType());
+  }
+  std::string inParts() const {
+    return parts.size() == 1 ? ""
+                             : " in " + std::to_string(parts.size()) + " parts";
+  }
   /// What stands for parts of a step's formula, for all of time.
   const llvm::SmallDenseMap<F, F> *replaced = nullptr;
   F outputOver(const Output &output, llvm::SmallDenseMap<F, F> &sums);
@@ -249,67 +285,108 @@ static SmallVector<AffineExpr> sameVariables(const Notation &notation) {
   return result;
 }
 
-/// h' = decay h + drive.
-bool Recurrence::splitStep() {
-  at = step.variables(type.getShape());
-  F here = step.element(state, at);
+/// next = sum_j decay_j state_j + drive.
+bool Recurrence::split(Part &part) {
   std::optional<SmallVector<Product>> terms =
-      expandedTermsOf(step.element(next, at));
+      expandedTermsOf(step.element(part.next, at));
   if (!terms)
     return false;
-  Product factor;
-  factor.over.push_back(here);
-  SmallVector<Product> ofState, others;
-  auto readsState = [&](const Product &p) {
+  auto isOfState = [&](const Product &p) {
     return llvm::any_of(llvm::concat<const F>(p.over, p.under),
-                        [&](F f) { return step.reads(f, state); });
+                        [&](F f) { return readsState(step, f); });
   };
+  SmallVector<SmallVector<Product>, 2> ofState(parts.size());
+  SmallVector<Product> others;
   for (const Product &term : *terms) {
-    if (!readsState(term)) {
+    if (!isOfState(term)) {
       others.push_back(term);
       continue;
     }
-    std::optional<Product> rest = quotient(term, factor);
-    if (!rest || readsState(*rest))
+    bool found = false;
+    for (auto [j, from] : llvm::enumerate(parts)) {
+      Product factor;
+      factor.over.push_back(step.element(from.state, at));
+      std::optional<Product> rest = quotient(term, factor);
+      if (!rest)
+        continue;
+      if (isOfState(*rest))
+        return false;
+      ofState[j].push_back(*rest);
+      found = true;
+      break;
+    }
+    if (!found)
       return false;
-    ofState.push_back(*rest);
   }
-  if (ofState.empty() || others.empty())
+  if (llvm::all_of(ofState, [](const auto &terms) { return terms.empty(); }))
     return false;
-  // Constant factors of state and input alone are a filter's, which is as
-  // linear; but h + b is a sum.
-  if (ofState.size() == 1 && ofState[0].isNumber() &&
-      ofState[0].coefficient == 1)
+  SmallVector<AffineExpr> same = sameVariables(step);
+  Type element = type.getElementType();
+  auto forAll = [&](ArrayRef<Product> terms) -> Factor {
+    if (terms.empty())
+      return {whole.number(0, element), false};
+    F f = formulaOf(terms, step, element);
+    return {overTime(f, same), f->kind == Kind::Apply};
+  };
+  for (ArrayRef<Product> terms : ofState)
+    part.decays.push_back(forAll(terms));
+  Factor drive = forAll(others);
+  if (!drive.formula || llvm::any_of(part.decays, [](const Factor &decay) {
+        return !decay.formula;
+      }))
+    return lacks("a factor is neither of the inputs nor invariant");
+  part.driveInside = drive.inside;
+  if (!others.empty())
+    part.drive = termsOf(drive.formula);
+  return true;
+}
+
+/// Constant factors of state and input alone are a filter's, which is as
+/// linear; but h + b is a sum. Parts that do not mix are states of their own.
+bool Recurrence::isWorthRaising() const {
+  if (llvm::all_of(parts, [](const Part &part) { return part.drive.empty(); }))
     return false;
+  if (parts.size() == 1)
+    return !parts[0].decays[0].formula->isNumber(1);
+  for (auto [i, part] : llvm::enumerate(parts))
+    for (auto [j, decay] : llvm::enumerate(part.decays))
+      if (i != j && !decay.formula->isNumber(0))
+        return true;
+  return false;
+}
+
+bool Recurrence::splitStep() {
+  at = step.variables(type.getShape());
   full =
       knownElements(type) * getConstantIntValue(scan.getLength()).value_or(1);
   for (Value input : scan.getInputs())
     stopAtSmall(input, full, 0);
-  SmallVector<AffineExpr> same = sameVariables(step);
-  F a = formulaOf(ofState, step, type.getElementType()),
-    b = formulaOf(others, step, type.getElementType());
-  decayInside = a->kind == Kind::Apply;
-  driveInside = b->kind == Kind::Apply;
-  decay = overTime(a, same);
-  F all = overTime(b, same);
-  if (!decay || !all)
-    return lacks("a factor is neither of the inputs nor invariant");
-  drive = termsOf(all);
-  return true;
+  for (Part &part : parts)
+    if (!split(part))
+      return false;
+  return isWorthRaising();
+}
+
+std::optional<std::pair<unsigned, bool>>
+Recurrence::stateOf(Value value) const {
+  for (auto [i, part] : llvm::enumerate(parts))
+    if (value == part.state || value == part.next)
+      return std::pair(unsigned(i), value == part.state);
+  return std::nullopt;
 }
 
 /// `f` as sum_k states(.., k, ..) q(.., k), where `indices` says which
-/// dimension of the states is which of the state, or the time. Of several
-/// states, the last is the one before the step.
-bool Recurrence::matchSum(F f, const Indices &own, ArrayRef<Value> states,
+/// dimension of the states is which of the state, or the time. Without
+/// `states`, those before or after the step.
+bool Recurrence::matchSum(F f, const Indices &own, Value states,
                           ArrayRef<AffineExpr> indices, Output &output) {
   Product product = factorsOf(f->operands[0]), rest;
   rest.coefficient = product.coefficient;
   rest.under = product.under;
   F read = nullptr;
   for (F factor : product.over) {
-    if (factor->kind == Kind::Read &&
-        llvm::is_contained(states, factor->value) && !read)
+    if (factor->kind == Kind::Read && !read &&
+        (states ? factor->value == states : stateOf(factor->value).has_value()))
       read = factor;
     else
       rest.over.push_back(factor);
@@ -344,8 +421,7 @@ bool Recurrence::matchSum(F f, const Indices &own, ArrayRef<Value> states,
         dim && !(seen >> dim.getPosition() & 1))
       return false;
   F q = formulaOf(rest, after, type.getElementType());
-  if (after.reads(q, state) ||
-      llvm::any_of(states, [&](Value v) { return after.reads(q, v); }))
+  if (readsState(after, q) || (states ? after.reads(q, states) : readsNext(q)))
     return false;
   SmallVector<AffineExpr> names(renamed);
   for (AffineExpr &name : names)
@@ -353,13 +429,13 @@ bool Recurrence::matchSum(F f, const Indices &own, ArrayRef<Value> states,
   F query = overTime(q, names);
   if (!query)
     return false;
-  bool before = read->value == state;
+  auto [part, before] = stateOf(read->value).value_or(std::pair(0u, false));
   auto *known = llvm::find_if(reads, [&](const Read &r) {
-    return r.query == query && r.before == before;
+    return r.query == query && r.part == part && r.before == before;
   });
   output.sums[f] = known - reads.begin();
   if (known == reads.end())
-    reads.push_back({query, before, q->kind == Kind::Apply});
+    reads.push_back({query, part, before, q->kind == Kind::Apply});
   key = *summed;
   output.renamed = std::move(renamed);
   return true;
@@ -378,12 +454,12 @@ bool Recurrence::takeApart(F f, const Indices &own, Output &output) {
       return false;
     F sum = after.sum(f->variable, f->extent, formulaOf(inner, after, f->type)),
       part = sum;
-    if ((after.reads(sum, next) || after.reads(sum, state)) &&
-        !matchSum(sum, own, {next, state}, at, output))
+    if ((readsNext(sum) || readsState(after, sum)) &&
+        !matchSum(sum, own, Value(), at, output))
       return false;
     if (!outer.isNumber() || outer.coefficient != 1) {
       F by = formulaOf(outer, after, f->type);
-      if (after.reads(by, next) || after.reads(by, state))
+      if (readsNext(by) || readsState(after, by))
         return false;
       part = after.binary(Function::Mul, by, sum);
     }
@@ -398,7 +474,7 @@ bool Recurrence::takeApart(F f, const Indices &own, Output &output) {
 bool Recurrence::findSums(F f, const Indices &own, Output &output) {
   if (output.sums.contains(f) ||
       llvm::is_contained(llvm::make_first_range(output.apart), f) ||
-      (!after.reads(f, next) && !after.reads(f, state)))
+      (!readsNext(f) && !readsState(after, f)))
     return true;
   if (f->kind == Kind::Sum)
     return takeApart(f, own, output);
@@ -412,17 +488,20 @@ bool Recurrence::findOutput(unsigned index) {
   Output output;
   output.index = index;
   Value value = yield.getOutputs()[index];
-  if (value == next) {
-    output.indices = at;
-    outputs.push_back(std::move(output));
-    return reads.empty();
-  }
+  for (auto [i, part] : llvm::enumerate(parts))
+    if (value == part.next) {
+      output.part = i;
+      output.indices = at;
+      outputs.push_back(std::move(output));
+      return reads.empty();
+    }
   if (outputs.size() && !outputs.front().formula)
     return false;
   auto shaped = dyn_cast<RankedTensorType>(value.getType());
   if (!shaped || !formulaType(shaped))
     return false;
-  after.addBarrier(next);
+  for (const Part &part : parts)
+    after.addBarrier(part.next);
   Indices own = after.variables(shaped.getShape());
   F f = after.element(value, own);
   if (!findSums(f, own, output) || output.sums.empty())
@@ -443,7 +522,7 @@ bool Recurrence::findOutput(unsigned index) {
 
 /// Something behind the scan is all that is read of its states, and read out.
 bool Recurrence::findReadOutBehind() {
-  if (outputs.size() != 1 || !reads.empty() ||
+  if (parts.size() != 1 || outputs.size() != 1 || !reads.empty() ||
       !scan.getResult(scan.getNumOutputs()).use_empty())
     return false;
   unsigned output = outputs[0].index;
@@ -500,7 +579,8 @@ bool Recurrence::findOutputs() {
 
 /// The drive as a product of something without `v`, and something without `k`.
 bool Recurrence::factor(unsigned k, unsigned v) {
-  if (drive.size() != 1 || !isWorthTurning(k, v))
+  ArrayRef<Product> drive = parts[0].drive;
+  if (parts.size() != 1 || drive.size() != 1 || !isWorthTurning(k, v))
     return false;
   auto isKey = [&](F f) { return f->has(k); };
   auto [ofKey, others] = partition(drive[0], isKey);
@@ -558,6 +638,13 @@ bool Recurrence::findMatrix() {
 /// noted for lnn-sink-producers.
 Value Recurrence::tensorOf(F f, ArrayRef<AffineExpr> indices,
                            ArrayRef<OpFoldResult> sizes, bool inside) {
+  if (f->isNumber(0)) {
+    OpBuilder b(place());
+    Value zero =
+        arith::ConstantOp::create(b, scan.getLoc(), b.getFloatAttr(f->type, 0));
+    Value empty = tensor::EmptyOp::create(b, scan.getLoc(), sizes, f->type);
+    return linalg::FillOp::create(b, scan.getLoc(), zero, empty).getResult(0);
+  }
   if (!f->has(timeVariable))
     return repeated(f, indices, sizes);
   if (f->kind == Kind::Read)
@@ -652,7 +739,7 @@ bool Recurrence::replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
     for (auto [sum, read] : output.sums)
       sums[sum] = whole.element(op.getStates()[read], states);
     F f = output.formula ? outputOver(output, sums)
-                         : whole.element(op.getStates()[0], states);
+                         : whole.element(op.getStates()[output.part], states);
     if (!f)
       return false;
     if (f->kind == Kind::Read && f->value.getDefiningOp() == op)
@@ -670,9 +757,11 @@ bool Recurrence::replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
       wanted.insert(wanted.begin() + scan.getOutDims()[output.index], time());
       made = made && put(scan.getResult(output.index), output, wanted);
     }
-    if (Value end = scan.getResult(scan.getNumOutputs()); !end.use_empty())
-      made =
-          made && add(end, moved(place(), op.getLast(), last, at, sizesOf(at)));
+    for (unsigned i = 0; i < parts.size(); ++i)
+      if (Value end = scan.getResult(scan.getNumOutputs() + i);
+          !end.use_empty())
+        made = made &&
+               add(end, moved(place(), op.getLast()[i], last, at, sizesOf(at)));
   }
   if (!made)
     return lacks("an output cannot be computed behind the loop");
@@ -744,40 +833,63 @@ F Recurrence::ordered(F f, ArrayRef<AffineExpr> order) {
   return whole.element(value, wanted);
 }
 
-bool Recurrence::buildMatrix() {
+LinearRecurrenceOp Recurrence::create(ArrayRef<Value> decays,
+                                      ArrayRef<Value> drives, Value k, Value v,
+                                      ArrayRef<Value> queries,
+                                      ArrayRef<Value> inits, unsigned dim) {
   OpBuilder b(place());
-  unsigned dim = rowsBeforeTime();
-  if (decay->has(*value) && decay->has(*key)) {
-    Indices order;
-    for (unsigned d : rows)
-      order.push_back(at[d]);
-    order.insert(order.begin() + dim, time());
-    order.append({at[*key], at[*value]});
-    decay = ordered(decay, order);
+  SmallVector<int64_t> of;
+  SmallVector<bool> before;
+  for (const Read &read : reads) {
+    of.push_back(read.part);
+    before.push_back(read.before);
   }
+  return LinearRecurrenceOp::create(
+      b, scan.getLoc(), decays, drives, k, v, queries, inits,
+      b.getI64IntegerAttr(dim),
+      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr(),
+      llvm::is_contained(before, true) ? b.getDenseBoolArrayAttr(before)
+                                       : DenseBoolArrayAttr(),
+      llvm::any_of(of, [](int64_t part) { return part != 0; })
+          ? b.getDenseI64ArrayAttr(of)
+          : DenseI64ArrayAttr());
+}
+
+bool Recurrence::buildMatrix() {
+  unsigned dim = rowsBeforeTime();
   SmallVector<unsigned, 2> both{*key, *value};
   auto ofMatrix = [&](F f, bool broadcasts, bool inside) {
     bool wide = f->has(*value);
     return timed(f, dim, wide ? both : ArrayRef(*key), broadcasts || wide,
                  inside);
   };
-  Value a, k, v, given;
+  Indices order;
+  for (unsigned d : rows)
+    order.push_back(at[d]);
+  order.insert(order.begin() + dim, time());
+  order.append({at[*key], at[*value]});
+  SmallVector<Value> decays, drives, queries, inits;
+  for (Part &part : parts) {
+    for (Factor &decay : part.decays) {
+      if (decay.formula->has(*value) && decay.formula->has(*key))
+        decay.formula = ordered(decay.formula, order);
+      decays.push_back(
+          keys ? ofMatrix(decay.formula, true, decay.inside)
+               : timed(decay.formula, dim, both, true, decay.inside));
+    }
+    if (!keys)
+      drives.push_back(
+          timed(driveOf(part), dim, both, false, part.driveInside));
+  }
+  Value k, v;
   if (keys) {
-    a = ofMatrix(decay, true, decayInside);
-    k = timed(keys, dim, *key, false, driveInside);
-    v = timed(values, dim, *value, false, driveInside);
-  } else {
-    a = timed(decay, dim, both, true, decayInside);
-    given = timed(formulaOf(drive, whole, type.getElementType()), dim, both,
-                  false, driveInside);
+    k = timed(keys, dim, *key, false, parts[0].driveInside);
+    v = timed(values, dim, *value, false, parts[0].driveInside);
   }
-  SmallVector<Value> queries;
-  SmallVector<bool> before;
-  for (const Read &read : reads) {
+  for (const Read &read : reads)
     queries.push_back(ofMatrix(read.query, false, read.inside));
-    before.push_back(read.before);
-  }
-  if (!a || !(keys ? k && v : static_cast<bool>(given)) ||
+  if (llvm::is_contained(decays, Value()) ||
+      llvm::is_contained(drives, Value()) || (keys && !(k && v)) ||
       llvm::is_contained(queries, Value()))
     return lacks("a factor is not available in front of the loop");
   Indices matrix, states;
@@ -789,19 +901,17 @@ bool Recurrence::buildMatrix() {
       states.push_back(at[d]);
   }
   states.insert(states.begin() + dim, time());
-  Value init = moved(place(), scan.getInits()[0], at, matrix, sizes);
-  if (!init)
-    return false;
-  auto op = LinearRecurrenceOp::create(
-      b, scan.getLoc(), a, given, k, v, queries, init, b.getI64IntegerAttr(dim),
-      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr(),
-      llvm::is_contained(before, true) ? b.getDenseBoolArrayAttr(before)
-                                       : DenseBoolArrayAttr());
+  for (Value init : scan.getInits()) {
+    inits.push_back(moved(place(), init, at, matrix, sizes));
+    if (!inits.back())
+      return false;
+  }
+  LinearRecurrenceOp op = create(decays, drives, k, v, queries, inits, dim);
   if (!replace(op, states, matrix))
     return false;
   report.made(op, "lnn.linear_recurrence of a " + Twine(type.getDimSize(*key)) +
-                      " x " + Twine(type.getDimSize(*value)) +
-                      " state along dimension " + Twine(dim));
+                      " x " + Twine(type.getDimSize(*value)) + " state" +
+                      inParts() + " along dimension " + Twine(dim));
   return true;
 }
 
@@ -809,7 +919,6 @@ bool Recurrence::buildDiagonal() {
   if (!reads.empty())
     return lacks("what is read out is not of an outer product, or one "
                  "of few values");
-  OpBuilder b(scan);
   unsigned rank = type.getRank();
   // Where a plain input or an output has the time already.
   unsigned dim = rank - 1;
@@ -822,32 +931,41 @@ bool Recurrence::buildDiagonal() {
   indices.insert(indices.begin() + dim, time());
   SmallVector<OpFoldResult> sizes = stateSizes;
   sizes.insert(sizes.begin() + dim, length());
-  F all = formulaOf(drive, whole, type.getElementType());
-  Value given = tensorOf(all, indices, sizes, driveInside);
-  Indices states = indices;
-  for (auto [index, size] : llvm::zip_equal(indices, sizes))
-    if (auto v = dyn_cast<AffineDimExpr>(index);
-        v && v.getPosition() != timeVariable && !decay->has(v.getPosition())) {
-      index = whole.zero();
-      size = b.getIndexAttr(1);
+  SmallVector<Value> decays, drives;
+  for (const Part &part : parts) {
+    for (const Factor &decay : part.decays) {
+      // Of size 1 where it does not vary.
+      Indices own = indices;
+      SmallVector<OpFoldResult> ownSizes = sizes;
+      for (auto [index, size] : llvm::zip_equal(own, ownSizes))
+        if (auto v = dyn_cast<AffineDimExpr>(index);
+            v && v.getPosition() != timeVariable &&
+            !decay.formula->has(v.getPosition())) {
+          index = whole.zero();
+          size = Builder(scan.getContext()).getIndexAttr(1);
+        }
+      decays.push_back(tensorOf(decay.formula, own, ownSizes, decay.inside));
     }
-  Value a = tensorOf(decay, indices, sizes, decayInside);
-  if (!given || !a)
+    drives.push_back(tensorOf(driveOf(part), indices, sizes, part.driveInside));
+  }
+  if (llvm::is_contained(decays, Value()) ||
+      llvm::is_contained(drives, Value()))
     return lacks("a factor is not available in front of the loop");
-  auto op = LinearRecurrenceOp::create(
-      b, scan.getLoc(), a, given, Value(), Value(), ValueRange(),
-      scan.getInits()[0], b.getI64IntegerAttr(dim),
-      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr(),
-      DenseBoolArrayAttr());
-  if (!replace(op, states, at))
+  LinearRecurrenceOp op = create(decays, drives, Value(), Value(), {},
+                                 SmallVector<Value>(scan.getInits()), dim);
+  if (!replace(op, indices, at))
     return false;
-  report.made(op, "lnn.linear_recurrence along dimension " + Twine(dim));
+  report.made(op, "lnn.linear_recurrence" + inParts() + " along dimension " +
+                      Twine(dim));
   return true;
 }
 
 bool Recurrence::raise() {
   if (!type || !formulaType(type) || type.getRank() == 0 ||
-      type.getRank() >= static_cast<int64_t>(firstSum))
+      type.getRank() >= static_cast<int64_t>(firstSum) ||
+      llvm::any_of(parts, [&](const Part &part) {
+        return part.state.getType() != type;
+      }))
     return false;
   for (Notation *notation : {&step, &whole, &after})
     notation->setBudget(4096);
@@ -871,8 +989,11 @@ bool Recurrence::raise() {
 }
 
 bool raiseRecurrence(ScanOp scan, const Report &report) {
-  // Without inputs there is no sequence: a solver's steps.
-  return scan.getInits().size() == 1 && !scan.getInputs().empty() &&
+  // Of more parts than a complex number's, mixing each with all costs more than
+  // it gives. Without inputs there is no sequence: a solver's steps.
+  constexpr size_t mostParts = 2;
+  return !scan.getInits().empty() && scan.getInits().size() <= mostParts &&
+         !scan.getInputs().empty() &&
          (Recurrence(scan, report, true).raise() ||
           Recurrence(scan, report, false).raise());
 }

@@ -233,8 +233,8 @@ func.func @no_method(%h0: tensor<3xf32>) -> tensor<3xf32> {
 
 // A scan that is nothing but h' = a h + b, one decay for all of a row.
 // CHECK-LABEL: @recurrence
-// CHECK-NEXT: %[[H:.*]], %[[HN:.*]] = lnn.linear_recurrence decay %arg0 drive %arg1 from %arg2 dim 1
-// CHECK-NEXT: return %[[H]], %[[HN]]
+// CHECK-NEXT: %[[R:.*]]:2 = lnn.linear_recurrence decay %arg0 drive %arg1 from %arg2 dim 1
+// CHECK-NEXT: return %[[R]]#0, %[[R]]#1
 func.func @recurrence(%a: tensor<2x8x1xf32>, %b: tensor<2x8x4xf32>, %h0: tensor<2x4xf32>) -> (tensor<2x8x4xf32>, tensor<2x4xf32>) {
   %c8 = arith.constant 8 : index
   %e = tensor.empty() : tensor<2x4xf32>
@@ -505,7 +505,7 @@ func.func @window(%s0: tensor<8x3xf32>, %x: tensor<16x8xf32>, %w: tensor<8x4xf32
 // The state before the step is read with one query, that behind it with
 // another; what they are used for is computed behind the loop.
 // CHECK-LABEL: @two_reads
-// CHECK: %[[R:.*]]:2, %{{.*}} = lnn.linear_recurrence decay %{{.*}} drive %{{.*}} read %{{.*}}, %{{.*}} before [true, false] from %{{.*}} dim 0
+// CHECK: %[[R:.*]]:3 = lnn.linear_recurrence decay %{{.*}} drive %{{.*}} read %{{.*}}, %{{.*}} before [true, false] from %{{.*}} dim 0
 // CHECK: %[[Y:.*]] = linalg.generic {{.*}} ins(%[[R]]#1, %[[R]]#0
 // CHECK: math.tanh
 // CHECK: return %[[Y]]
