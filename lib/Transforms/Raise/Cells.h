@@ -77,6 +77,8 @@ bool raiseCtrnn(const Candidate &candidate, Notation &notation,
                 const Report &report);
 /// A scan that is nothing but h' = a h + b, and sums of h.
 bool raiseRecurrence(ScanOp scan, const Report &report);
+/// The same of a state that is two side by side, each of which is such a one.
+bool raiseHalves(ScanOp scan, const Report &report);
 /// A convolution of each channel with taps of its own, zeros in front.
 bool raiseCausalConv(mlir::linalg::GenericOp op, const Report &report);
 /// Turns a state that is a window of samples, channels first, to one with

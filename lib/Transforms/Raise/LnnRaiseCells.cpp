@@ -124,7 +124,8 @@ struct LnnRaiseCellsPass : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
     SmallVector<ScanOp> scans;
     getOperation().walk([&](ScanOp scan) { scans.push_back(scan); });
     for (ScanOp scan : scans) {
-      if (!scan->use_empty() && raiseRecurrence(scan, report))
+      if (!scan->use_empty() &&
+          (raiseRecurrence(scan, report) || raiseHalves(scan, report)))
         ++numRaised;
     }
     SmallVector<linalg::GenericOp> generics;
