@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Cells.h"
+#include "OverTime.h"
 
 #include "lnn/Dialect/Lnn/Lnn.h"
 #include "lnn/Transforms/Raise/Passes.h"
@@ -22,9 +23,8 @@ using namespace mlir;
 namespace lnn::raise {
 namespace {
 
-/// The variable of time, and the first of those that sums take.
-constexpr unsigned timeVariable = Notation::maxVariables - 1,
-                   firstSum = Notation::maxVariables / 2;
+/// The first of the variables that sums take.
+constexpr unsigned firstSum = Notation::maxVariables / 2;
 
 class Recurrence {
 public:
@@ -34,7 +34,16 @@ public:
         yield(cast<YieldOp>(scan.getBody().front().getTerminator())),
         type(dyn_cast<RankedTensorType>(scan.getStates()[0].getType())),
         step(scan.getContext()), whole(scan.getContext()),
-        after(scan.getContext()) {
+        after(scan.getContext()), times(scan, whole) {
+    times.reading = [this](Value v) { stopAtSmall(v, full, 0); };
+    // Where outputs are put together, what stands for parts of them.
+    times.special = [this](F f, ArrayRef<AffineExpr> names) -> F {
+      if (!replaced)
+        return nullptr;
+      if (F known = replaced->lookup(f))
+        return known;
+      return f->kind == Kind::Sum ? sumOverTime(f, names) : nullptr;
+    };
     for (auto [state, next] :
          llvm::zip_equal(scan.getStates(), yield.getStates()))
       parts.push_back({state, next});
@@ -49,8 +58,8 @@ private:
   RankedTensorType type; ///< of all states
   /// Formulas of one step, of all of time, and of the next state.
   Notation step, whole, after;
-  Indices at;                  ///< of the state
-  std::optional<bool> reverse; ///< of all that the recurrence reads and yields
+  Indices at;     ///< of the state
+  OverTime times; ///< its direction is that of outputs, too
   struct Factor {
     F formula;   ///< 0 where there is none
     bool inside; ///< computed in the loop
@@ -106,7 +115,6 @@ private:
                  ArrayRef<OpFoldResult> sizes);
   void stopAtSmall(Value value, int64_t full, unsigned depth);
   int64_t full = 1; ///< elements of all steps' states
-  F overTime(F f, ArrayRef<AffineExpr> renamed);
   F sumOverTime(F f, ArrayRef<AffineExpr> renamed);
   bool splitStep();
   bool split(Part &part);
@@ -137,6 +145,8 @@ private:
                             ArrayRef<Value> inits, unsigned dim);
   bool buildMatrix();
   bool buildDiagonal();
+  F onceForKeys(F f, ArrayRef<AffineExpr> order);
+  F driveByKeys(const Part &part, ArrayRef<AffineExpr> order);
   F driveOf(const Part &part) {
     return part.drive.empty()
                ? whole.number(0, type.getElementType())
@@ -194,60 +204,12 @@ void Recurrence::stopAtSmall(Value value, int64_t full, unsigned depth) {
     stopAtSmall(operand, full, depth + 1);
 }
 
-/// A step's formula as one of all steps; null where it is of what only the body
-/// has.
-F Recurrence::overTime(F f, ArrayRef<AffineExpr> renamed) {
-  auto isOutside = [&](Value v) {
-    return !scan.getBody().isAncestor(v.getParentRegion());
-  };
-  if (replaced)
-    if (F whole = replaced->lookup(f))
-      return whole;
-  switch (f->kind) {
-  case Kind::Number:
-    return whole.number(f->number, f->type);
-  case Kind::Scalar:
-    return isOutside(f->value) ? whole.scalar(f->value) : nullptr;
-  case Kind::Sum:
-    return replaced ? sumOverTime(f, renamed) : nullptr;
-  case Kind::Apply: {
-    SmallVector<F> operands;
-    for (F operand : f->operands) {
-      operands.push_back(overTime(operand, renamed));
-      if (!operands.back())
-        return nullptr;
-    }
-    return whole.apply(f->name, f->attributes, operands);
-  }
-  case Kind::Read:
-    break;
-  }
-  Indices indices(
-      f->indices.replaceDimsAndSymbols(renamed, {}, Notation::maxVariables, 0)
-          .getResults());
-  if (isOutside(f->value)) {
-    stopAtSmall(f->value, full, 0);
-    return whole.element(f->value, indices);
-  }
-  auto slice = dyn_cast<BlockArgument>(f->value);
-  if (!slice || slice.getOwner() != &scan.getBody().front() ||
-      slice.getArgNumber() == 0 ||
-      slice.getArgNumber() > scan.getInputs().size())
-    return nullptr;
-  unsigned i = slice.getArgNumber() - 1;
-  if (reverse.value_or(scan.getReverse()[i]) != scan.getReverse()[i])
-    return nullptr;
-  reverse = scan.getReverse()[i];
-  indices.insert(indices.begin() + scan.getDims()[i], time());
-  return whole.element(scan.getInputs()[i], indices);
-}
-
 /// A sum of what is not of the state, computed for all of time.
 F Recurrence::sumOverTime(F f, ArrayRef<AffineExpr> renamed) {
   SmallVector<AffineExpr> names(renamed);
   AffineExpr summed = whole.variable(f->variable);
   names[f->variable] = summed;
-  F term = overTime(f->operands[0], names);
+  F term = times.of(f->operands[0], names);
   if (!term)
     return nullptr;
   Indices kept;
@@ -276,13 +238,6 @@ F Recurrence::sumOverTime(F f, ArrayRef<AffineExpr> renamed) {
           .getResult(0);
   whole.addBarrier(total);
   return whole.element(total, kept);
-}
-
-static SmallVector<AffineExpr> sameVariables(const Notation &notation) {
-  SmallVector<AffineExpr> result;
-  for (unsigned d = 0; d < Notation::maxVariables; ++d)
-    result.push_back(notation.variable(d));
-  return result;
 }
 
 /// next = sum_j decay_j state_j + drive.
@@ -320,13 +275,12 @@ bool Recurrence::split(Part &part) {
   }
   if (llvm::all_of(ofState, [](const auto &terms) { return terms.empty(); }))
     return false;
-  SmallVector<AffineExpr> same = sameVariables(step);
   Type element = type.getElementType();
   auto forAll = [&](ArrayRef<Product> terms) -> Factor {
     if (terms.empty())
       return {whole.number(0, element), false};
     F f = formulaOf(terms, step, element);
-    return {overTime(f, same), f->kind == Kind::Apply};
+    return {times.of(f), f->kind == Kind::Apply};
   };
   for (ArrayRef<Product> terms : ofState)
     part.decays.push_back(forAll(terms));
@@ -426,7 +380,7 @@ bool Recurrence::matchSum(F f, const Indices &own, Value states,
   SmallVector<AffineExpr> names(renamed);
   for (AffineExpr &name : names)
     name = name ? name : after.zero();
-  F query = overTime(q, names);
+  F query = times.of(q, names);
   if (!query)
     return false;
   auto [part, before] = stateOf(read->value).value_or(std::pair(0u, false));
@@ -570,9 +524,10 @@ bool Recurrence::findOutputs() {
     if (!findOutput(o))
       return lacks("an output is neither the states nor computed of sums over "
                    "one of their dimensions");
-    if (reverse.value_or(scan.getOutReverse()[o]) != scan.getOutReverse()[o])
+    if (times.reverse.value_or(scan.getOutReverse()[o]) !=
+        scan.getOutReverse()[o])
       return lacks("inputs and outputs run in different directions");
-    reverse = scan.getOutReverse()[o];
+    times.reverse = scan.getOutReverse()[o];
   }
   return true;
 }
@@ -717,9 +672,9 @@ F Recurrence::outputOver(const Output &output,
   replaced = &sums;
   auto finished = llvm::scope_exit([&] { replaced = nullptr; });
   for (auto [sum, apart] : output.apart)
-    if (!(sums[sum] = overTime(apart, output.renamed)))
+    if (!(sums[sum] = times.of(apart, output.renamed)))
       return nullptr;
-  return overTime(output.formula, output.renamed);
+  return times.of(output.formula, output.renamed);
 }
 
 /// Puts the op's results in place of the scan's; the indices are those of its
@@ -847,12 +802,60 @@ LinearRecurrenceOp Recurrence::create(ArrayRef<Value> decays,
   return LinearRecurrenceOp::create(
       b, scan.getLoc(), decays, drives, k, v, queries, inits,
       b.getI64IntegerAttr(dim),
-      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr(),
+      times.reverse.value_or(false) ? b.getUnitAttr() : UnitAttr(),
       llvm::is_contained(before, true) ? b.getDenseBoolArrayAttr(before)
                                        : DenseBoolArrayAttr(),
       llvm::any_of(of, [](int64_t part) { return part != 0; })
           ? b.getDenseI64ArrayAttr(of)
           : DenseI64ArrayAttr());
+}
+
+static bool isCheap(F f) {
+  constexpr Function cheap[] = {Function::Add, Function::Sub, Function::Mul,
+                                Function::Neg};
+  return f->kind != Kind::Apply || (llvm::is_contained(cheap, f->function) &&
+                                    llvm::all_of(f->operands, isCheap));
+}
+
+/// The formula with what takes long and is the same for all keys computed once,
+/// not for each.
+F Recurrence::onceForKeys(F f, ArrayRef<AffineExpr> order) {
+  if (isCheap(f))
+    return f;
+  if (f->has(*key)) {
+    SmallVector<F> operands;
+    for (F operand : f->operands)
+      operands.push_back(onceForKeys(operand, order));
+    return whole.apply(f->name, f->attributes, operands);
+  }
+  if (!f->has(timeVariable))
+    return f;
+  Indices own;
+  for (AffineExpr index : order)
+    if (auto variable = dyn_cast<AffineDimExpr>(index);
+        variable && f->has(variable.getPosition()))
+      own.push_back(index);
+  Value value = tensorOf(f, own, sizesOf(own), true);
+  if (!value)
+    return f;
+  whole.addBarrier(value);
+  return whole.element(value, own);
+}
+
+/// The drive, factors that have the keys apart.
+F Recurrence::driveByKeys(const Part &part, ArrayRef<AffineExpr> order) {
+  Type element = type.getElementType();
+  F sum = nullptr;
+  for (const Product &term : part.drive) {
+    auto [ofKey, others] =
+        partition(term, [&](F factor) { return factor->has(*key); });
+    F product = formulaOf(others, whole, element);
+    if (!ofKey.isNumber())
+      product = whole.binary(Function::Mul, onceForKeys(product, order),
+                             formulaOf(ofKey, whole, element));
+    sum = sum ? whole.binary(Function::Add, sum, product) : product;
+  }
+  return sum ? onceForKeys(sum, order) : driveOf(part);
 }
 
 bool Recurrence::buildMatrix() {
@@ -871,6 +874,7 @@ bool Recurrence::buildMatrix() {
   SmallVector<Value> decays, drives, queries, inits;
   for (Part &part : parts) {
     for (Factor &decay : part.decays) {
+      decay.formula = onceForKeys(decay.formula, order);
       if (decay.formula->has(*value) && decay.formula->has(*key))
         decay.formula = ordered(decay.formula, order);
       decays.push_back(
@@ -879,7 +883,7 @@ bool Recurrence::buildMatrix() {
     }
     if (!keys)
       drives.push_back(
-          timed(driveOf(part), dim, both, false, part.driveInside));
+          timed(driveByKeys(part, order), dim, both, false, part.driveInside));
   }
   Value k, v;
   if (keys) {
