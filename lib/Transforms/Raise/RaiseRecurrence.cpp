@@ -145,7 +145,7 @@ private:
                             ArrayRef<Value> inits, unsigned dim);
   bool buildMatrix();
   bool buildDiagonal();
-  F onceForKeys(F f, ArrayRef<AffineExpr> order);
+  F computedOnce(F f, ArrayRef<AffineExpr> order);
   F driveByKeys(const Part &part, ArrayRef<AffineExpr> order);
   F driveOf(const Part &part) {
     return part.drive.empty()
@@ -817,15 +817,15 @@ static bool isCheap(F f) {
                                     llvm::all_of(f->operands, isCheap));
 }
 
-/// The formula with what takes long and is the same for all keys computed once,
-/// not for each.
-F Recurrence::onceForKeys(F f, ArrayRef<AffineExpr> order) {
+/// The formula with what takes long and is the same for all keys, or for all
+/// values, computed once, not for each.
+F Recurrence::computedOnce(F f, ArrayRef<AffineExpr> order) {
   if (isCheap(f))
     return f;
-  if (f->has(*key)) {
+  if (f->has(*key) && f->has(*value)) {
     SmallVector<F> operands;
     for (F operand : f->operands)
-      operands.push_back(onceForKeys(operand, order));
+      operands.push_back(computedOnce(operand, order));
     return whole.apply(f->name, f->attributes, operands);
   }
   if (!f->has(timeVariable))
@@ -851,11 +851,11 @@ F Recurrence::driveByKeys(const Part &part, ArrayRef<AffineExpr> order) {
         partition(term, [&](F factor) { return factor->has(*key); });
     F product = formulaOf(others, whole, element);
     if (!ofKey.isNumber())
-      product = whole.binary(Function::Mul, onceForKeys(product, order),
+      product = whole.binary(Function::Mul, computedOnce(product, order),
                              formulaOf(ofKey, whole, element));
     sum = sum ? whole.binary(Function::Add, sum, product) : product;
   }
-  return sum ? onceForKeys(sum, order) : driveOf(part);
+  return sum ? computedOnce(sum, order) : driveOf(part);
 }
 
 bool Recurrence::buildMatrix() {
@@ -874,7 +874,7 @@ bool Recurrence::buildMatrix() {
   SmallVector<Value> decays, drives, queries, inits;
   for (Part &part : parts) {
     for (Factor &decay : part.decays) {
-      decay.formula = onceForKeys(decay.formula, order);
+      decay.formula = computedOnce(decay.formula, order);
       if (decay.formula->has(*value) && decay.formula->has(*key))
         decay.formula = ordered(decay.formula, order);
       decays.push_back(
