@@ -8,7 +8,7 @@ import onnx
 import pytest
 from conftest import assert_close
 from onnx import helper
-from test_raise import check, raised, uniform
+from test_raise import check, raised, sigmoid, uniform
 from unrolled import Builder
 
 FLOAT = onnx.TensorProto.FLOAT
@@ -179,6 +179,66 @@ def test_every_state(layout, direction, tmp_path):
     check(
         b, wants, v, tmp_path, op="lnn.linear_recurrence" if known else None,
         absent="lnn.scan" if known else None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["linear", "hidden", "before"])
+@pytest.mark.parametrize("layout", ["real", "two", "trailing", "halves"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_linear_recurrent_unit(rows, layout, form, tmp_path):
+    """h' = L h + B u, y = Re(C h) + D u: products with matrices are ones of all steps."""
+    d, n, steps = 5, 6, 9
+    size = 0.5 + np.abs(uniform(n)) / 2
+    decay = (size * np.exp(1j * uniform(n) * (layout != "real"))).astype("c8")
+    bb, c = (uniform(d, n) + 1j * uniform(d, n)).astype("c8"), (uniform(n, d) + 1j * uniform(n, d))
+    c, skip, hidden = c.astype("c8"), uniform(d), uniform(d, d)
+    b, body = Builder(0), Builder(1)
+    op, const = body.op, body.const
+    re, im = uniform(rows, n), uniform(rows, n)
+    real = layout == "real"
+    starts = [re] if real else joined(layout, re, im)
+    us = uniform(steps, rows, d)
+    u = b.input("u", us.shape)
+    states = [b.input(f"h{i}", s.shape) for i, s in enumerate(starts)]
+    inner = [f"{name}_t" for name in states]
+    ut = op("Tanh", op("MatMul", "u_t", const(hidden))) if form == "hidden" else "u_t"
+    drive = [op("MatMul", ut, const(part)) for part in (bb.real, bb.imag)]
+    if real:
+        old = inner
+        after = parts = [op("Add", op("Mul", const(decay.real), inner[0]), drive[0])]
+    else:
+        old = take_apart(body, layout, inner, 2)
+        new = times(body, const(decay.real), const(decay.imag), *old)
+        parts = [op("Add", v, w) for v, w in zip(new, drive)]
+        after = put_together(body, layout, *parts, 2)
+    read = old if form == "before" else parts
+    if form == "hidden":
+        read = [op("Sigmoid", part) for part in read]
+    y = op("MatMul", read[0], const(c.real))
+    if not real:
+        y = op("Sub", y, op("MatMul", read[1], const(c.imag)))
+    y = op("Add", y, op("Mul", const(skip), "u_t"))
+    sizes = {"u_t": [rows, d], y: [rows, d]}
+    sizes |= {name: s.shape for names in (inner, after) for name, s in zip(names, starts)}
+    *last, y = scan(b, body, [u], states, [y], after, sizes)
+    b.output(y, us.shape)
+    for name, start in zip(last, starts):
+        b.output(name, start.shape)
+    h, want = re.astype("f8") + (0 if real else 1j * im), []
+    for u8 in us.astype("f8"):
+        before, v8 = h, np.tanh(u8 @ hidden) if form == "hidden" else u8
+        h = decay.astype("c16") * h + v8 @ (bb.real if real else bb)
+        of = before if form == "before" else h
+        if form == "hidden":
+            of = sigmoid(of.real) + 1j * sigmoid(of.imag)
+        want.append((of @ c).real if not real else of.real @ c.real)
+        want[-1] = want[-1] + skip * u8
+    ends = [h.real] if real else joined(layout, h.real, h.imag)
+    known = form != "before"
+    check(
+        b, [np.stack(want), *ends], {"u": us, **dict(zip(states, starts))}, tmp_path,
+        op="lnn.linear_recurrence" if known else None,
+        absent="lnn.scan" if known else "lnn.linear_recurrence",
     )  # fmt: skip
 
 

@@ -17,14 +17,17 @@
 #include "lnn/Transforms/Raise/Passes.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
 namespace lnn::raise {
 namespace {
 
-/// The first of the variables that sums take.
-constexpr unsigned firstSum = Notation::maxVariables / 2;
+/// The first of the variables that sums take; and of those for the dimensions
+/// of outputs that are none of the state's.
+constexpr unsigned firstSum = Notation::maxVariables / 2,
+                   firstOwn = firstSum / 2;
 
 class Recurrence {
 public:
@@ -36,12 +39,13 @@ public:
         step(scan.getContext()), whole(scan.getContext()),
         after(scan.getContext()), times(scan, whole) {
     times.reading = [this](Value v) { stopAtSmall(v, full, 0); };
-    // Where outputs are put together, what stands for parts of them.
     times.special = [this](F f, ArrayRef<AffineExpr> names) -> F {
-      if (!replaced)
-        return nullptr;
-      if (F known = replaced->lookup(f))
-        return known;
+      // Where outputs are put together, what stands for parts of them.
+      if (replaced)
+        if (F known = replaced->lookup(f))
+          return known;
+      if (f->kind == Kind::Read && states)
+        return stateOver(f, names);
       return f->kind == Kind::Sum ? sumOverTime(f, names) : nullptr;
     };
     for (auto [state, next] :
@@ -88,6 +92,7 @@ private:
     llvm::SmallDenseMap<F, unsigned> sums; ///< in it: which read each is
     /// Sums in it, with what does not vary in them taken out, term by term.
     SmallVector<std::pair<F, F>> apart;
+    bool ofStates = false; ///< computed of all states, behind them
     /// The state's variables for the formula's, and those of its dimensions.
     SmallVector<AffineExpr> renamed;
     Indices indices;
@@ -116,6 +121,15 @@ private:
   void stopAtSmall(Value value, int64_t full, unsigned depth);
   int64_t full = 1; ///< elements of all steps' states
   F sumOverTime(F f, ArrayRef<AffineExpr> renamed);
+  Value productOverTime(F lhs, F rhs, ArrayRef<AffineExpr> kept,
+                        AffineExpr summed);
+  Value termsOverTime(F term, ArrayRef<AffineExpr> kept, AffineExpr summed);
+  Value zeros(ArrayRef<OpFoldResult> sizes, Type type);
+  F stored(F f);
+  F stateOver(F f, ArrayRef<AffineExpr> renamed);
+  bool isOverTime(F f);
+  bool findOfStates(F f, const Indices &own, RankedTensorType shaped,
+                    Output &output);
   bool splitStep();
   bool split(Part &part);
   bool isWorthRaising() const;
@@ -156,6 +170,10 @@ private:
     return parts.size() == 1 ? ""
                              : " in " + std::to_string(parts.size()) + " parts";
   }
+  LinearRecurrenceOp states; ///< where outputs are computed of all of them
+  unsigned sumDepth = 0;     ///< sums around the one at hand
+  /// Sizes of variables that are none of the state's.
+  llvm::SmallDenseMap<unsigned, int64_t> extents;
   /// What stands for parts of a step's formula, for all of time.
   const llvm::SmallDenseMap<F, F> *replaced = nullptr;
   F outputOver(const Output &output, llvm::SmallDenseMap<F, F> &sums);
@@ -204,40 +222,159 @@ void Recurrence::stopAtSmall(Value value, int64_t full, unsigned depth) {
     stopAtSmall(operand, full, depth + 1);
 }
 
+/// True where some part of the formula is such a one.
+static bool hasPart(F formula, llvm::function_ref<bool(F)> is) {
+  llvm::SmallSetVector<F, 16> parts;
+  parts.insert(formula);
+  for (unsigned i = 0; i < parts.size(); ++i) {
+    F f = parts[i];
+    if (is(f))
+      return true;
+    parts.insert(f->operands.begin(), f->operands.end());
+  }
+  return false;
+}
+
+/// A next state's element, of all states.
+F Recurrence::stateOver(F f, ArrayRef<AffineExpr> renamed) {
+  auto known = stateOf(f->value);
+  if (!known || known->second)
+    return nullptr;
+  Indices indices(
+      f->indices.replaceDimsAndSymbols(renamed, {}, Notation::maxVariables, 0)
+          .getResults());
+  indices.insert(indices.begin() + states.getDim(), time());
+  return whole.element(states.getStates()[known->first], indices);
+}
+
 /// A sum of what is not of the state, computed for all of time.
 F Recurrence::sumOverTime(F f, ArrayRef<AffineExpr> renamed) {
+  // A variable that nothing else has.
+  unsigned variable = firstSum + sumDepth;
+  if (variable >= timeVariable)
+    return nullptr;
   SmallVector<AffineExpr> names(renamed);
-  AffineExpr summed = whole.variable(f->variable);
+  AffineExpr summed = whole.variable(variable);
   names[f->variable] = summed;
+  extents[variable] = f->extent;
+  ++sumDepth;
   F term = times.of(f->operands[0], names);
+  --sumDepth;
   if (!term)
     return nullptr;
-  Indices kept;
+  // Its dimensions lie as those of the factor that has the time.
+  Product product = factorsOf(term);
+  if (product.over.size() == 2)
+    for (F &factor : product.over)
+      factor = stored(factor);
+  llvm::sort(product.over, [](F a, F b) {
+    return std::pair(!a->has(timeVariable), a->id) <
+           std::pair(!b->has(timeVariable), b->id);
+  });
+  llvm::SmallSetVector<AffineExpr, 8> kept;
+  auto keep = [&](AffineExpr index) {
+    if (isa<AffineDimExpr>(index) && index != summed)
+      kept.insert(index);
+  };
+  for (F factor : product.over)
+    if (factor->kind == Kind::Read)
+      llvm::for_each(factor->indices.getResults(), keep);
   for (unsigned d = 0; d < Notation::maxVariables; ++d)
-    if (d != f->variable && term->has(d))
-      kept.push_back(whole.variable(d));
+    if (term->has(d))
+      keep(whole.variable(d));
+  bool isProduct = product.coefficient == 1 && product.under.empty() &&
+                   product.over.size() == 2 &&
+                   llvm::all_of(product.over, [](F factor) {
+                     return factor->kind == Kind::Read;
+                   });
+  Value total;
+  if (isProduct)
+    total = productOverTime(product.over[0], product.over[1],
+                            kept.getArrayRef(), summed);
+  else if (replaced)
+    total = termsOverTime(term, kept.getArrayRef(), summed);
+  if (!total)
+    return nullptr;
+  whole.addBarrier(total);
+  return whole.element(total, kept.getArrayRef());
+}
+
+/// The formula as an element of a tensor, time first.
+F Recurrence::stored(F f) {
+  if (f->kind != Kind::Apply)
+    return f;
+  Indices own;
+  if (f->has(timeVariable))
+    own.push_back(time());
+  for (unsigned d = 0; d < timeVariable; ++d)
+    if (f->has(d))
+      own.push_back(whole.variable(d));
+  Value value = tensorOf(f, own, sizesOf(own), false);
+  if (!value)
+    return f;
+  whole.addBarrier(value);
+  return whole.element(value, own);
+}
+
+Value Recurrence::zeros(ArrayRef<OpFoldResult> sizes, Type type) {
   OpBuilder b(place());
   Location loc = scan.getLoc();
-  SmallVector<OpFoldResult> sizes = sizesOf(kept), all = sizes;
-  all.push_back(b.getIndexAttr(f->extent));
-  Indices indices = kept;
+  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+  Value empty = tensor::EmptyOp::create(b, loc, sizes, type);
+  return linalg::FillOp::create(b, loc, zero, empty).getResult(0);
+}
+
+/// The sum of terms that are put together first.
+Value Recurrence::termsOverTime(F term, ArrayRef<AffineExpr> kept,
+                                AffineExpr summed) {
+  OpBuilder b(place());
+  Indices indices(kept);
   indices.push_back(summed);
-  Value terms = Materializer(whole, place()).tensor(term, indices, all);
+  Value terms =
+      Materializer(whole, place()).tensor(term, indices, sizesOf(indices));
   if (!terms)
-    return nullptr;
-  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(f->type));
-  Value empty = tensor::EmptyOp::create(b, loc, sizes, f->type);
-  Value start = linalg::FillOp::create(b, loc, zero, empty).getResult(0);
-  Value total =
-      linalg::ReduceOp::create(b, loc, terms, start, int64_t(kept.size()),
-                               [](OpBuilder &at, Location loc, ValueRange v) {
-                                 Value sum =
-                                     arith::AddFOp::create(at, loc, v[1], v[0]);
-                                 linalg::YieldOp::create(at, loc, sum);
-                               })
-          .getResult(0);
-  whole.addBarrier(total);
-  return whole.element(total, kept);
+    return {};
+  return linalg::ReduceOp::create(
+             b, scan.getLoc(), terms, zeros(sizesOf(kept), term->type),
+             int64_t(kept.size()),
+             [](OpBuilder &at, Location loc, ValueRange v) {
+               Value sum = arith::AddFOp::create(at, loc, v[1], v[0]);
+               linalg::YieldOp::create(at, loc, sum);
+             })
+      .getResult(0);
+}
+
+/// The sum of products of two tensors.
+Value Recurrence::productOverTime(F lhs, F rhs, ArrayRef<AffineExpr> kept,
+                                  AffineExpr summed) {
+  OpBuilder b(place());
+  unsigned rank = kept.size();
+  SmallVector<AffineExpr> loops(Notation::maxVariables, whole.zero());
+  Indices own;
+  for (auto [d, index] : llvm::enumerate(kept)) {
+    own.push_back(b.getAffineDimExpr(d));
+    loops[cast<AffineDimExpr>(index).getPosition()] = own.back();
+  }
+  loops[cast<AffineDimExpr>(summed).getPosition()] = b.getAffineDimExpr(rank);
+  auto mapOf = [&](F f) {
+    return f->indices.replaceDimsAndSymbols(loops, {}, rank + 1, 0);
+  };
+  SmallVector<utils::IteratorType> iterators(rank,
+                                             utils::IteratorType::parallel);
+  iterators.push_back(utils::IteratorType::reduction);
+  Value start = zeros(sizesOf(kept), lhs->type);
+  return linalg::GenericOp::create(
+             b, scan.getLoc(), start.getType(),
+             ValueRange{lhs->value, rhs->value}, start,
+             {mapOf(lhs), mapOf(rhs),
+              AffineMap::get(rank + 1, 0, own, b.getContext())},
+             iterators,
+             [](OpBuilder &at, Location loc, ValueRange v) {
+               Value product = arith::MulFOp::create(at, loc, v[0], v[1]);
+               Value sum = arith::AddFOp::create(at, loc, v[2], product);
+               linalg::YieldOp::create(at, loc, sum);
+             })
+      .getResult(0);
 }
 
 /// next = sum_j decay_j state_j + drive.
@@ -437,6 +574,52 @@ bool Recurrence::findSums(F f, const Indices &own, Output &output) {
          });
 }
 
+/// The formula is of next states, and of what there is for all of time.
+bool Recurrence::isOverTime(F f) {
+  auto isOutside = [&](Value v) {
+    return !scan.getBody().isAncestor(v.getParentRegion());
+  };
+  return !hasPart(f, [&](F part) {
+    if (part->kind == Kind::Scalar)
+      return !isOutside(part->value);
+    if (part->kind != Kind::Read || isOutside(part->value))
+      return false;
+    if (auto known = stateOf(part->value))
+      return known->second;
+    return !llvm::is_contained(scan.getSlices(), part->value);
+  });
+}
+
+/// Products of the next states and matrices, which are one product of all of
+/// them: where these are not much more than the products.
+bool Recurrence::findOfStates(F f, const Indices &own, RankedTensorType shaped,
+                              Output &output) {
+  constexpr int64_t most = 4;
+  auto isSum = [](F part) { return part->kind == Kind::Sum; };
+  if (matrix || !shaped.hasStaticShape() ||
+      shaped.getRank() > static_cast<int64_t>(firstSum - firstOwn) ||
+      int64_t(parts.size()) * knownElements(type) >
+          most * knownElements(shaped) ||
+      !hasPart(f, isSum) || !readsNext(f) || !isOverTime(f))
+    return false;
+  output.sums.clear();
+  output.apart.clear();
+  output.ofStates = true;
+  output.formula = f;
+  output.renamed.clear();
+  for (unsigned d = 0; d < Notation::maxVariables; ++d)
+    output.renamed.push_back(whole.variable(d));
+  for (auto [d, index] : llvm::enumerate(own)) {
+    bool varies = isa<AffineDimExpr>(index);
+    AffineExpr renamed = varies ? whole.variable(firstOwn + d) : whole.zero();
+    extents[firstOwn + d] = shaped.getDimSize(d);
+    output.renamed[d] = renamed;
+    output.indices.push_back(renamed);
+  }
+  outputs.push_back(std::move(output));
+  return true;
+}
+
 /// The step's output is the next state, or computed of what is read out.
 bool Recurrence::findOutput(unsigned index) {
   Output output;
@@ -458,8 +641,11 @@ bool Recurrence::findOutput(unsigned index) {
     after.addBarrier(part.next);
   Indices own = after.variables(shaped.getShape());
   F f = after.element(value, own);
-  if (!findSums(f, own, output) || output.sums.empty())
-    return false;
+  size_t before = reads.size();
+  if (!findSums(f, own, output) || output.sums.empty()) {
+    reads.truncate(before);
+    return findOfStates(f, own, shaped, output);
+  }
   for (AffineExpr &name : output.renamed)
     name = name ? name : after.zero();
   for (AffineExpr index : own)
@@ -593,13 +779,8 @@ bool Recurrence::findMatrix() {
 /// noted for lnn-sink-producers.
 Value Recurrence::tensorOf(F f, ArrayRef<AffineExpr> indices,
                            ArrayRef<OpFoldResult> sizes, bool inside) {
-  if (f->isNumber(0)) {
-    OpBuilder b(place());
-    Value zero =
-        arith::ConstantOp::create(b, scan.getLoc(), b.getFloatAttr(f->type, 0));
-    Value empty = tensor::EmptyOp::create(b, scan.getLoc(), sizes, f->type);
-    return linalg::FillOp::create(b, scan.getLoc(), zero, empty).getResult(0);
-  }
+  if (f->isNumber(0))
+    return zeros(sizes, f->type);
   if (!f->has(timeVariable))
     return repeated(f, indices, sizes);
   if (f->kind == Kind::Read)
@@ -660,6 +841,8 @@ SmallVector<OpFoldResult> Recurrence::sizesOf(ArrayRef<AffineExpr> indices) {
       sizes.push_back(b.getIndexAttr(1));
     else if (dim.getPosition() == timeVariable)
       sizes.push_back(length());
+    else if (dim.getPosition() >= firstOwn)
+      sizes.push_back(b.getIndexAttr(extents.lookup(dim.getPosition())));
     else
       sizes.push_back(stateSizes[dim.getPosition()]);
   }
@@ -690,6 +873,12 @@ bool Recurrence::replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
     return value != nullptr;
   };
   auto put = [&](Value old, const Output &output, ArrayRef<AffineExpr> wanted) {
+    if (output.ofStates) {
+      this->states = op;
+      F f = times.of(output.formula, output.renamed);
+      this->states = {};
+      return f && add(old, tensorOf(f, wanted, sizesOf(wanted), false));
+    }
     llvm::SmallDenseMap<F, F> sums;
     for (auto [sum, read] : output.sums)
       sums[sum] = whole.element(op.getStates()[read], states);
@@ -813,8 +1002,10 @@ LinearRecurrenceOp Recurrence::create(ArrayRef<Value> decays,
 static bool isCheap(F f) {
   constexpr Function cheap[] = {Function::Add, Function::Sub, Function::Mul,
                                 Function::Neg};
-  return f->kind != Kind::Apply || (llvm::is_contained(cheap, f->function) &&
-                                    llvm::all_of(f->operands, isCheap));
+  return !hasPart(f, [&](F part) {
+    return part->kind == Kind::Apply &&
+           !llvm::is_contained(cheap, part->function);
+  });
 }
 
 /// The formula with what takes long and is the same for all keys, or for all
@@ -966,17 +1157,17 @@ bool Recurrence::buildDiagonal() {
 
 bool Recurrence::raise() {
   if (!type || !formulaType(type) || type.getRank() == 0 ||
-      type.getRank() >= static_cast<int64_t>(firstSum) ||
+      type.getRank() >= static_cast<int64_t>(firstOwn) ||
       llvm::any_of(parts, [&](const Part &part) {
         return part.state.getType() != type;
       }))
     return false;
   for (Notation *notation : {&step, &whole, &after})
     notation->setBudget(4096);
-  if (!splitStep())
-    return false;
   OpBuilder b(scan);
   stateSizes = tensor::getMixedSizes(b, scan.getLoc(), scan.getInits()[0]);
+  if (!splitStep())
+    return false;
   if (!findOutputs())
     return false;
   if (!matrix)

@@ -1,5 +1,6 @@
 // RUN: lnn-opt --pass-pipeline='builtin.module(func.func(lnn-raise-cells{remarks=1}),canonicalize,cse)' --split-input-file --verify-diagnostics %s | FileCheck %s
-// Two states that mix element by element are one recurrence's parts.
+// Two states that mix element by element are one recurrence's parts. Products with
+// matrices leave the loop.
 
 // A rotation: re' = a re - w im + x, im' = a im + w re.
 // CHECK-LABEL: @complex
@@ -130,4 +131,50 @@ func.func @shapes(%x: tensor<16x8xf32>, %h0: tensor<8xf32>, %g0: tensor<1x8xf32>
     lnn.yield carrying %u, %v : tensor<8xf32>, tensor<1x8xf32>
   }
   return %r#0 : tensor<8xf32>
+}
+
+// -----
+
+#x = affine_map<(n, k) -> (k)>
+#w = affine_map<(n, k) -> (k, n)>
+#y = affine_map<(n, k) -> (n)>
+// A product of the input, and one of the states: of all steps each. Time comes
+// first, as it does in what is multiplied.
+// CHECK-LABEL: @products
+// CHECK: %[[B:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction"]} ins(%arg0, %arg1 : tensor<16x4xf32>, tensor<4x8xf32>) outs(%{{.*}} : tensor<16x8xf32>)
+// CHECK: %[[R:.*]]:2 = lnn.linear_recurrence decay %{{.*}} drive %[[B]] from %arg3 dim 0
+// CHECK: %[[Y:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction"]} ins(%[[R]]#0, %arg2 : tensor<16x8xf32>, tensor<8x4xf32>) outs(%{{.*}} : tensor<16x4xf32>)
+// CHECK: %[[Z:.*]] = linalg.generic {{.*}} ins(%[[Y]] : tensor<16x4xf32>)
+// CHECK: math.tanh
+// CHECK: return %[[Z]]
+func.func @products(%x: tensor<16x4xf32>, %b: tensor<4x8xf32>, %c: tensor<8x4xf32>, %h0: tensor<8xf32>, %a: tensor<8xf32>) -> tensor<16x4xf32> {
+  %c16 = arith.constant 16 : index
+  %zero = arith.constant 0.0 : f32
+  %e8 = tensor.empty() : tensor<8xf32>
+  %z8 = linalg.fill ins(%zero : f32) outs(%e8 : tensor<8xf32>) -> tensor<8xf32>
+  %e4 = tensor.empty() : tensor<4xf32>
+  %z4 = linalg.fill ins(%zero : f32) outs(%e4 : tensor<4xf32>) -> tensor<4xf32>
+  // expected-remark @+1 {{raised to lnn.linear_recurrence along dimension 0}}
+  %r:2 = lnn.scan %t of %c16 over (%xt = %x dim 0) carrying (%h = %h0) stacking (dim 0)
+      : (tensor<16x4xf32>, tensor<8xf32>) -> (tensor<16x4xf32>, tensor<8xf32>) {
+    %bx = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "reduction"]}
+        ins(%xt, %b : tensor<4xf32>, tensor<4x8xf32>) outs(%z8 : tensor<8xf32>) {
+    ^bb0(%i: f32, %j: f32, %out: f32):
+      %p = arith.mulf %i, %j : f32
+      %q = arith.addf %out, %p : f32
+      linalg.yield %q : f32
+    } -> tensor<8xf32>
+    %ah = arith.mulf %a, %h : tensor<8xf32>
+    %next = arith.addf %ah, %bx : tensor<8xf32>
+    %ch = linalg.generic {indexing_maps = [#x, #w, #y], iterator_types = ["parallel", "reduction"]}
+        ins(%next, %c : tensor<8xf32>, tensor<8x4xf32>) outs(%z4 : tensor<4xf32>) {
+    ^bb0(%i: f32, %j: f32, %out: f32):
+      %p = arith.mulf %i, %j : f32
+      %q = arith.addf %out, %p : f32
+      linalg.yield %q : f32
+    } -> tensor<4xf32>
+    %y = math.tanh %ch : tensor<4xf32>
+    lnn.yield %y : tensor<4xf32> carrying %next : tensor<8xf32>
+  }
+  return %r#0 : tensor<16x4xf32>
 }

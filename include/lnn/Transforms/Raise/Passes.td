@@ -19,6 +19,7 @@ def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
       functions of sums `sum_k h[.., k, ..] q[k]` of the state before or after the step; or has one such sum behind it. The functions are
       computed behind it. The state is a matrix then, and b an outer product where it is one. Two states, or two halves of one, of which
       each element mixes with the other's are a recurrence in parts: `h_0' = a_00 h_0 + a_01 h_1 + b_0`, a complex number's real and imaginary.
+      Products with matrices, of inputs in a and b, or of the next states in outputs, are ones of all steps.
     - `lnn.causal_conv`: a depthwise convolution of a sequence with D (K - 1) zeros in front of it, its channels contiguous, cut to its length.
       So is a scan's state that is a window of samples, of which nothing but such sums are read, where the samples do not depend on
       states, and no scan stays. In one that stays it becomes [.., K, C] where it was [.., C, K].
