@@ -238,7 +238,7 @@ static void hoistOutputs(ScanOp scan) {
 }
 
 /// Takes the windows out, and raises what is left.
-static bool takeOut(ScanOp scan, const Report &report) {
+static bool takeOut(ScanOp &scan, const Report &report) {
   for (unsigned i = 0; i < scan.getStates().size();)
     if (ScanOp rest = Window(scan, i, report).hoist())
       scan = rest;
@@ -249,7 +249,7 @@ static bool takeOut(ScanOp scan, const Report &report) {
          raiseHalves(scan, report);
 }
 
-bool raiseWindows(ScanOp scan, const Report &report) {
+bool raiseWindows(ScanOp &scan, const Report &report) {
   if (llvm::none_of(
           llvm::seq<unsigned>(0, scan.getStates().size()),
           [&](unsigned i) { return Window(scan, i, report).findWindow(); }))
@@ -267,6 +267,8 @@ bool raiseWindows(ScanOp scan, const Report &report) {
   bool gone = takeOut(copy, Report(false));
   for (Operation *reader : readers)
     reader->erase();
+  if (copy->use_empty())
+    copy->erase();
   return gone && takeOut(scan, report);
 }
 

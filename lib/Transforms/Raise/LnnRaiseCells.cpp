@@ -123,14 +123,11 @@ struct LnnRaiseCellsPass : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
     }
     SmallVector<ScanOp> scans;
     getOperation().walk([&](ScanOp scan) { scans.push_back(scan); });
-    llvm::erase_if(scans, [&](ScanOp scan) {
-      if (scan->use_empty())
-        return true;
-      bool gone = raiseWindows(scan, report);
-      if (gone || raiseRecurrence(scan, report) || raiseHalves(scan, report))
+    for (ScanOp &scan : scans)
+      if (!scan->use_empty() &&
+          (raiseWindows(scan, report) || raiseRecurrence(scan, report) ||
+           raiseHalves(scan, report)))
         ++numRaised;
-      return gone;
-    });
     SmallVector<linalg::GenericOp> generics;
     getOperation().walk([&](linalg::GenericOp op) { generics.push_back(op); });
     for (linalg::GenericOp op : generics)

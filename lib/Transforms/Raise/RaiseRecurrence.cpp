@@ -128,6 +128,7 @@ private:
   F stored(F f);
   F stateOver(F f, ArrayRef<AffineExpr> renamed);
   bool isOverTime(F f);
+  bool isMatrixProduct(F f);
   bool findOfStates(F f, const Indices &own, RankedTensorType shaped,
                     Output &output);
   bool splitStep();
@@ -590,17 +591,33 @@ bool Recurrence::isOverTime(F f) {
   });
 }
 
+/// A sum over next states, one for each row of a matrix that is the same in all
+/// steps.
+bool Recurrence::isMatrixProduct(F f) {
+  if (f->kind != Kind::Sum)
+    return false;
+  uint64_t ofStates = 0;
+  bool varies = hasPart(f, [&](F part) {
+    if (part->kind != Kind::Read)
+      return false;
+    if (stateOf(part->value))
+      ofStates |= part->variables;
+    return llvm::is_contained(scan.getSlices(), part->value);
+  });
+  return !varies && ofStates != 0 && (f->variables & ~ofStates) != 0;
+}
+
 /// Products of the next states and matrices, which are one product of all of
 /// them: where these are not much more than the products.
 bool Recurrence::findOfStates(F f, const Indices &own, RankedTensorType shaped,
                               Output &output) {
   constexpr int64_t most = 4;
-  auto isSum = [](F part) { return part->kind == Kind::Sum; };
   if (matrix || !shaped.hasStaticShape() ||
       shaped.getRank() > static_cast<int64_t>(firstSum - firstOwn) ||
       int64_t(parts.size()) * knownElements(type) >
           most * knownElements(shaped) ||
-      !hasPart(f, isSum) || !readsNext(f) || !isOverTime(f))
+      !hasPart(f, [&](F part) { return isMatrixProduct(part); }) ||
+      !isOverTime(f))
     return false;
   output.sums.clear();
   output.apart.clear();

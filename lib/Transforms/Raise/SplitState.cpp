@@ -11,6 +11,8 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -260,20 +262,44 @@ std::optional<SmallVector<Value>> Halves::split() {
   return results;
 }
 
+/// Erases the scan, which nothing needs, and what puts its results together.
+static void eraseUnread(ScanOp scan, ArrayRef<Value> results) {
+  llvm::SmallSetVector<Operation *, 8> dead;
+  auto add = [&](Value value) {
+    Operation *op = value ? value.getDefiningOp() : nullptr;
+    if (op && op != scan && isOpTriviallyDead(op))
+      dead.insert(op);
+  };
+  llvm::for_each(results, add);
+  while (!dead.empty()) {
+    Operation *op = dead.pop_back_val();
+    SmallVector<Value> operands(op->getOperands());
+    op->erase();
+    llvm::for_each(operands, add);
+  }
+  if (scan->use_empty())
+    scan->erase();
+}
+
 bool raiseHalves(ScanOp scan, const Report &report) {
   Halves halves(scan);
   std::optional<SmallVector<Value>> results = halves.split();
   if (!results)
     return false;
-  for (auto [before, now] : llvm::zip_equal(scan.getResults(), *results))
-    if (now)
-      before.replaceAllUsesWith(now);
-  if (raiseRecurrence(halves.made, report))
+  auto exchange = [&](bool forward) {
+    for (auto [before, now] : llvm::zip_equal(scan.getResults(), *results))
+      if (now && forward)
+        before.replaceAllUsesWith(now);
+      else if (now)
+        now.replaceAllUsesWith(before);
+  };
+  exchange(true);
+  if (raiseRecurrence(halves.made, report)) {
+    eraseUnread(halves.made, {});
     return true;
-  // As it was: nothing reads the scan over halves then.
-  for (auto [before, now] : llvm::zip_equal(scan.getResults(), *results))
-    if (now)
-      now.replaceAllUsesWith(before);
+  }
+  exchange(false);
+  eraseUnread(halves.made, *results);
   return false;
 }
 
