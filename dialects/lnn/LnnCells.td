@@ -260,6 +260,15 @@ def Lnn_LinearRecurrenceOp : Lnn_CellOp<"linear_recurrence",
     a query that is another one for each value. Associative in time, so that later passes may run it in parallel; lowered as it stands it is
     computed in order. `reverse` runs from the last step to the first. Sources: S4, S4D, S5, Mamba and Mamba-2, RWKV, fast weights.
 
+    The state may consist of n parts that mix, each element with the same element of the others:
+
+        h_i,t = a_i0,t * h_0,t-1 + a_i1,t * h_1,t-1 + ... + b_i,t
+
+    The decays are given row by row, a_00, a_01, ..., the drives and first states in order; results are every state of each part, then the
+    last ones. A query reads the part that `of` says, or the first one. So a complex diagonal is two parts, real and imaginary, of decays
+    `a_re, -a_im, a_im, a_re`; an oscillator is two others. A decay or drive that is nothing but zeros is no term. Sources: S4D, S5 and LRU with complex
+    diagonals; LinOSS.
+
     ```mlir
     func.func @diagonal(%a: tensor<?x?x4xf32>, %b: tensor<?x?x4xf32>, %h0: tensor<?x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x4xf32>) {
       %h, %hn = lnn.linear_recurrence decay %a drive %b from %h0 dim 1
@@ -273,23 +282,43 @@ def Lnn_LinearRecurrenceOp : Lnn_CellOp<"linear_recurrence",
           -> (tensor<?x?x4xf32>, tensor<?x8x4xf32>)
       return %y, %sn : tensor<?x?x4xf32>, tensor<?x8x4xf32>
     }
+    func.func @complex(%re: tensor<?x4xf32>, %im: tensor<?x4xf32>, %neg: tensor<?x4xf32>, %u: tensor<?x4xf32>, %v: tensor<?x4xf32>,
+        %h0: tensor<4xf32>, %g0: tensor<4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>) {
+      %r:4 = lnn.linear_recurrence decay %re, %neg, %im, %re drive %u, %v from %h0, %g0 dim 0
+          : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>,
+             tensor<4xf32>, tensor<4xf32>)
+          -> (tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>)
+      return %r#0, %r#1 : tensor<?x4xf32>, tensor<?x4xf32>
+    }
     ```
 
     Constraints:
-    * (C1) either `drive`, or `keys` and `values`; `before`, where it is given, has an entry for each `read`.
-    * (C2) all element types are equal; `dim` is a dimension of the drive (keys, values) before its last, or its only one.
+    * (C1) either a `drive` for each part, or `keys` and `values` of the only one; n * n decays for n parts; `before` and `of`, where they are
+      given, have an entry for each `read`, those of `of` from 0 to n - 1.
+    * (C2) all element types are equal, and the types of all `init`; `dim` is a dimension of the drive (keys, values) before its last, or its
+      only one.
     * (C3) diagonal: `drive` without `dim` has the shape of `init`; `decay` has the drive's rank, dimensions 1 where it broadcasts.
     * (C4) matrix: with `keys` or `read`, `init` is [..., K, V], and the time is in front of K; `keys` is [..., K] and `values` [..., V] with
       the time dimension added; `read`, and `decay` with `keys`, are [..., K] or [..., K, V] with it, dimensions 1 where they broadcast
       (but not the time).
   }];
-  let arguments = (ins Lnn_Tensor:$decay, Optional<Lnn_Tensor>:$drive, Optional<Lnn_Tensor>:$keys,
-      Optional<Lnn_Tensor>:$values, Variadic<Lnn_Tensor>:$read, Lnn_Tensor:$init, I64Attr:$dim, UnitAttr:$reverse,
-      OptionalAttr<DenseBoolArrayAttr>:$before);
-  let results = (outs Variadic<Lnn_Tensor>:$states, Lnn_Tensor:$last);
+  let arguments = (ins Variadic<Lnn_Tensor>:$decay, Variadic<Lnn_Tensor>:$drive, Optional<Lnn_Tensor>:$keys,
+      Optional<Lnn_Tensor>:$values, Variadic<Lnn_Tensor>:$read, Variadic<Lnn_Tensor>:$init, I64Attr:$dim, UnitAttr:$reverse,
+      OptionalAttr<DenseBoolArrayAttr>:$before, OptionalAttr<DenseI64ArrayAttr>:$of);
+  let results = (outs Variadic<Lnn_Tensor>:$results);
   let assemblyFormat = [{
-    `decay` $decay (`drive` $drive^)? (`keys` $keys^ `values` $values)? (`read` $read^ (`before` $before^)?)? `from` $init
-    `dim` $dim (`reverse` $reverse^)? attr-dict `:` functional-type(operands, results)
+    `decay` $decay (`drive` $drive^)? (`keys` $keys^ `values` $values)? (`read` $read^ (`of` $of^)? (`before` $before^)?)?
+    `from` $init `dim` $dim (`reverse` $reverse^)? attr-dict `:` functional-type(operands, results)
+  }];
+  let extraClassDeclaration = [{
+    /// How many parts the state has.
+    unsigned getNumParts() { return getInit().size(); }
+    /// Every state, or what is read out; the last states.
+    ::mlir::ResultRange getStates() { return getResults().drop_back(getNumParts()); }
+    ::mlir::ResultRange getLast() { return getResults().take_back(getNumParts()); }
+    /// The part that a query reads, and whether it does before the step.
+    unsigned partOf(unsigned read) { return getOf() ? (*getOf())[read] : 0; }
+    bool isBefore(unsigned read) { return getBefore() && (*getBefore())[read]; }
   }];
 }
 

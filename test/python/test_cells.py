@@ -377,6 +377,59 @@ def test_linear_recurrence_reads(before, drive, reverse):
     check(got, {**want, "sn": s})
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("parts", [2, 3])
+def test_linear_recurrence_of_parts(parts, read, reverse):
+    """Each part's next state is a sum of all parts'; queries of one of them each."""
+    batch, time, k, v = 2, 5, 3, 19
+    rng = np.random.default_rng(parts)
+    full, state = f"tensor<?x?x{k}x{v}xf32>", f"tensor<?x{k}x{v}xf32>"
+    one, key = f"tensor<?x?x{k}x1xf32>", f"tensor<?x?x{k}xf32>"
+    inputs, types = {}, {}
+
+    def give(name, type, *shape):
+        inputs[name], types[name] = f4(rng, -0.6, 0.6, *shape), type
+        return f"%{name}"
+
+    pairs = [(i, j) for i in range(parts) for j in range(parts)]
+    decays = [
+        give(f"a{i}{j}", one, batch, time, k, 1) if i == j
+        else give(f"a{i}{j}", full, batch, time, k, v)
+        for i, j in pairs
+    ]  # fmt: skip
+    drives = [give(f"b{i}", full, batch, time, k, v) for i in range(parts)]
+    of, before = [parts - 1, 0, 0], [False, True, False]
+    queries = [give(f"q{i}", key, batch, time, k) for i in range(3)] if read else []
+    inits = [give(f"h{i}", state, batch, k, v) for i in range(parts)]
+    out, count = (f"tensor<?x?x{v}xf32>", 3) if read else (full, parts)
+    text = f"read {', '.join(queries)} of {of} before {before} ".lower() if read else ""
+    results = ", ".join([out] * count + [state] * parts)
+    body = (
+        f"%r:{count + parts} = lnn.linear_recurrence decay {', '.join(decays)} "
+        f"drive {', '.join(drives)} {text}from {', '.join(inits)} dim 1"
+        f"{' reverse' if reverse else ''} : ({', '.join(types.values())}) -> ({results})"
+    )
+    names = [f"r#{i}" for i in range(count + parts)]
+    got = run(types, dict(zip(names, [out] * count + [state] * parts)), body, {}, inputs)
+    v8 = {name: value.astype("f8") for name, value in inputs.items()}
+    h = [v8[f"h{i}"] for i in range(parts)]
+    want = [np.zeros((batch, time, v) if read else (batch, time, k, v)) for _ in range(count)]
+    for t in range(time)[:: -1 if reverse else 1]:
+        old = h
+        h = [
+            sum(v8[f"a{i}{j}"][:, t] * old[j] for j in range(parts)) + v8[f"b{i}"][:, t]
+            for i in range(parts)
+        ]
+        for i in range(count):
+            if read:
+                of_state = (old if before[i] else h)[of[i]]
+                want[i][:, t] = np.einsum("bkv,bk->bv", of_state, v8[f"q{i}"][:, t])
+            else:
+                want[i][:, t] = h[i]
+    check(got, dict(zip(names, [*want, *h])))
+
+
 @pytest.mark.parametrize(
     "batch,time,c,taps,dilation",
     [(1, 1, 5, 3, 1), (5, 9, 19, 4, 1), (2, 3, 16, 1, 1), (2, 1, 8, 4, 1), (2, 9, 19, 3, 2),

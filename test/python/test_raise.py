@@ -809,46 +809,60 @@ def test_causal_convolution(form, raised_to, bias, tmp_path):
     )  # fmt: skip
 
 
+CONVOLUTION, TURNED, AS_IT_IS = "lnn.causal_conv", "channels side by side", "as it is"
+
+
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize(
     "form, raised_to",
     {
-        "shorter": True,  # the last K - 1 samples
-        "whole": True,  # the last K
-        "two_sums": True,
-        "fed_back": True,  # the sample depends on another state
-        "by_time": False,  # channels lie side by side already
-        "newest_first": False,
-        "nonlinear": False,
+        "shorter": CONVOLUTION,  # the last K - 1 samples
+        "whole": CONVOLUTION,  # the last K
+        "two_sums": CONVOLUTION,
+        "gated": CONVOLUTION,  # of a function of the input
+        "recurrent": CONVOLUTION,  # what is summed up drives a linear recurrence
+        "by_time": CONVOLUTION,  # channels lie side by side already
+        "whole_by_time": CONVOLUTION,
+        "fed_back": TURNED,  # the sample depends on another state
+        "before": CONVOLUTION,  # the sum is of the samples before the step's
+        "cell": None,  # the loop stays for another state, or is two loops
+        "backward": TURNED,
+        "newest_first": AS_IT_IS,
+        "nonlinear": AS_IT_IS,
     }.items(),
 )
 def test_rolling_window(form, raised_to, last, tmp_path):
     """A causal convolution whose state is the last samples, shifted by one in each step."""
     rows, channels, taps, steps = 2, 5, 4, 9
-    past = taps if form in ("whole", "newest_first") else taps - 1
+    whole = form in ("whole", "whole_by_time", "newest_first", "before")
+    past, by_time = taps if whole else taps - 1, form.endswith("by_time")
     b = Builder(0)
-    along = 1 if form == "by_time" else 2
+    along = 1 if by_time else 2
     v = {"x": uniform(rows, steps, channels), "s": uniform(rows, channels, past)}
-    if form == "by_time":
+    if by_time:
         v["s"] = np.ascontiguousarray(v["s"].transpose(0, 2, 1))
     x, s = (b.input(key, value.shape) for key, value in v.items())
     w, other = uniform(channels, taps), uniform(channels, taps)
-    kw, ko = b.const(w.T if form == "by_time" else w), b.const(other)
+    kw, ko = b.const(w.T if by_time else w), b.const(other)
     op, gate = b.op, uniform(channels, channels)
     kg, y, y8 = b.const(gate), b.const(np.zeros((rows, channels))), np.zeros((rows, channels))
+    h, h8, half = y, y8, b.const(0.5)
     s8 = v["s"].astype("f8")
-    s8 = s8.transpose(0, 2, 1) if form == "by_time" else s8
+    s8 = s8.transpose(0, 2, 1) if by_time else s8
     outs, want = [], []
-    for t in range(steps):
+    for t in range(steps)[:: -1 if form == "backward" else 1]:
         xt, x8 = op("Gather", x, b.const(t, "i8"), axis=1), v["x"][:, t].astype("f8")
         if form == "fed_back":
             xt, x8 = op("Add", xt, op("Tanh", op("MatMul", y, kg))), x8 + np.tanh(y8 @ gate)
+        if form == "gated":
+            xt, x8 = op("Mul", xt, op("Sigmoid", xt)), x8 * sigmoid(x8)
         new = op("Unsqueeze", xt, b.ints(along))
+        before, before8 = s, s8
         if form == "newest_first":
             kept = op("Slice", s, b.ints(0), b.ints(past - 1), b.ints(along))
             s = window = op("Concat", new, kept, axis=along)
             s8 = window8 = np.concatenate([x8[..., None], s8[..., :-1]], 2)
-        elif form == "whole":
+        elif whole:
             kept = op("Slice", s, b.ints(1), b.ints(past), b.ints(along))
             s = window = op("Concat", kept, new, axis=along)
             s8 = window8 = np.concatenate([s8[..., 1:], x8[..., None]], 2)
@@ -857,6 +871,8 @@ def test_rolling_window(form, raised_to, last, tmp_path):
             s = op("Slice", window, b.ints(1), b.ints(taps), b.ints(along))
             window8 = np.concatenate([s8, x8[..., None]], 2)
             s8 = window8[..., 1:]
+        if form == "before":
+            window, window8 = before, before8
         read = op("Tanh", window) if form == "nonlinear" else window
         read8 = np.tanh(window8) if form == "nonlinear" else window8
         y = op("ReduceSum", op("Mul", read, kw), b.ints(along), keepdims=0)
@@ -864,15 +880,56 @@ def test_rolling_window(form, raised_to, last, tmp_path):
         if form == "two_sums":
             more = op("ReduceSum", op("Mul", ko, read), b.ints(along), keepdims=0)
             y, y8 = op("Mul", y, op("Sigmoid", more)), y8 * sigmoid((other * read8).sum(2))
+        if form == "recurrent":
+            y = h = op("Add", op("Mul", half, h), op("Sigmoid", y))
+            y8 = h8 = 0.5 * h8 + sigmoid(y8)
+        if form == "cell":
+            y = h = op("Tanh", op("Add", op("MatMul", h, kg), y))
+            y8 = h8 = np.tanh(h8 @ gate + y8)
         outs.append(op("Unsqueeze", y, b.ints(1)))
         want.append(y8)
-    b.output(op("Concat", *outs, axis=1), [rows, steps, channels])
+    b.output(op("Concat", *outs, axis=1), [rows, steps, channels])  # in the order of the steps
     if last:
         b.output(s, v["s"].shape)
-    end = s8.transpose(0, 2, 1) if form == "by_time" else s8
+    end = s8.transpose(0, 2, 1) if by_time else s8
     window = f"tensor<{rows}x{past}x{channels}xf32>"
-    check(
-        b, [np.stack(want, 1), end][: 1 + last], v, tmp_path,
-        op=window if raised_to or form == "by_time" else None,
-        absent=None if raised_to or form == "by_time" else window,
+    op = {CONVOLUTION: CONVOLUTION, TURNED: window}.get(raised_to)
+    absent = {CONVOLUTION: "lnn.scan", TURNED: CONVOLUTION, AS_IT_IS: window}.get(raised_to)
+    check(b, [np.stack(want, 1), end][: 1 + last], v, tmp_path, op=op, absent=absent)
+
+
+def test_rolling_window_of_any_length(tmp_path):
+    """As a Scan's state, of as many steps as the call has: fewer than taps, none."""
+    rows, channels, taps = 2, 5, 4
+    info, f = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    w, beta = uniform(channels, taps), uniform(channels)
+    body, b = Builder(0), Builder(1)
+    new = body.op("Unsqueeze", "xt", body.ints(2))
+    kept = body.op("Slice", "s", body.ints(1), body.ints(taps), body.ints(2))
+    window = body.op("Concat", kept, new, axis=2)
+    y = body.op("ReduceSum", body.op("Mul", window, body.const(w)), body.ints(2), keepdims=0)
+    y = body.op("Add", y, body.const(beta))
+    state, sample = [rows, channels, taps], [rows, channels]
+    graph = onnx.helper.make_graph(
+        body.nodes, "body", [info("s", f, state), info("xt", f, sample)],
+        [info(window, f, state), info(y, f, sample)], body.constants,
     )  # fmt: skip
+    b.input("s0", state)
+    b.input("x", ["T", *sample])
+    b.nodes.append(
+        onnx.helper.make_node("Scan", ["s0", "x"], ["sn", "y"], body=graph, num_scan_inputs=1)
+    )
+    b.output("y", ["T", *sample])
+    b.output("sn", state)
+    model = b.model()
+    onnx.checker.check_model(model)
+    text = raised(model, tmp_path)
+    assert "lnn.causal_conv" in text and "lnn.scan" not in text
+    compiled = [lnnc.compile(model), lnnc.compile(model, raise_cells=False)]
+    for steps in (0, 1, 2, 4, 17):
+        x, s = uniform(steps, *sample), uniform(*state)
+        whole = np.concatenate([s.astype("f8"), x.transpose(1, 2, 0)], 2)
+        y = [(whole[..., t + 1 : t + 1 + taps] * w).sum(2) + beta for t in range(steps)]
+        want = {"y0": np.array(y, "f4").reshape(x.shape), "y1": whole[..., steps:].astype("f4")}
+        for m in compiled:
+            assert_close(m.run({"s0": s, "x": x}), want)

@@ -8,6 +8,7 @@
 #include "lnn/Conversion/Passes.h"
 #include "lnn/Dialect/Lnn/Cells.h"
 #include "lnn/Dialect/Ode/Ode.h"
+#include "lnn/Support/Zeros.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -15,6 +16,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
 
@@ -125,7 +127,7 @@ private:
   Value blend(OpBuilder &at, CfcMode mode, Value ff1, Value ff2, Value x);
   void checkSteps(LinearRecurrenceOp op, Value value, StringRef name,
                   Value steps);
-  Value diagonalStep(Value a, Value drive, Value h);
+  Value diagonalStep(ArrayRef<Value> decays, Value drive, ValueRange states);
   Value matrixStep(Value a, Value k, Value v, Value s);
   Value readOut(Value s, Value q);
 };
@@ -627,14 +629,29 @@ void Lowering::checkSteps(LinearRecurrenceOp op, Value value, StringRef name,
                                   "' has another number of steps"));
 }
 
-Value Lowering::diagonalStep(Value a, Value drive, Value h) {
-  unsigned rank = typeOf(h).getRank();
+/// sum_j decays[j] states[j] + drive, without what is null.
+Value Lowering::diagonalStep(ArrayRef<Value> decays, Value drive,
+                             ValueRange states) {
+  RankedTensorType type = typeOf(states[0]);
+  unsigned rank = type.getRank();
   SmallVector<unsigned> dims = upTo(rank);
   AffineMap id = b.getMultiDimIdentityMap(rank);
-  return elementwise({broadcast(a, rank, dims), {drive, id}, {h, id}},
-                     sizesOf(h), typeOf(h).getElementType(),
+  SmallVector<Read> ins;
+  for (auto [decay, state] : llvm::zip_equal(decays, states))
+    if (decay)
+      ins.append({broadcast(decay, rank, dims), {state, id}});
+  size_t factors = ins.size();
+  if (drive)
+    ins.push_back({drive, id});
+  return elementwise(ins, sizesOf(states[0]), type.getElementType(),
                      [&](OpBuilder &at, ValueRange v) {
-                       return add(at, mul(at, v[0], v[2]), v[1]);
+                       Value sum = drive ? v[factors] : Value();
+                       for (size_t i = factors; i > 0; i -= 2) {
+                         Value product = mul(at, v[i - 2], v[i - 1]);
+                         sum = sum ? add(at, product, sum) : product;
+                       }
+                       return sum ? sum
+                                  : constant(at, type.getElementType(), 0);
                      });
 }
 
@@ -669,54 +686,69 @@ Value Lowering::readOut(Value s, Value q) {
 
 SmallVector<Value> Lowering::lower(LinearRecurrenceOp op) {
   int64_t dim = op.getDim();
-  SmallVector<Value> inputs{op.getDecay()};
-  SmallVector<StringRef> names{"decay"};
-  auto take = [&](Value value, StringRef name) {
-    if (!value)
-      return;
-    inputs.push_back(value);
-    names.push_back(name);
-  };
-  take(op.getDrive(), "drive");
-  take(op.getKeys(), "keys");
-  take(op.getValues(), "values");
-  for (Value read : op.getRead())
-    take(read, "read");
+  unsigned parts = op.getNumParts();
+  Value like = op.getKeys() ? op.getKeys() : op.getDrive()[0];
   Value steps = getValueOrCreateConstantIndexOp(
-      b, loc, tensor::getMixedSize(b, loc, inputs[1], dim));
-  for (auto [value, name] : llvm::zip_equal(inputs, names))
-    if (value != inputs[1])
-      checkSteps(op, value, name, steps);
-  SmallVector<int64_t> dims(inputs.size(), dim);
-  SmallVector<bool> reverse(inputs.size(), op.getReverse());
+      b, loc, tensor::getMixedSize(b, loc, like, dim));
+  // The same decay may be several parts'; zeros are no terms.
+  llvm::SmallSetVector<Value, 8> inputs;
+  auto take = [&](ValueRange values, StringRef name, bool zeros = true) {
+    for (Value value : values) {
+      if (value != like && !inputs.contains(value))
+        checkSteps(op, value, name, steps);
+      if (zeros || !isZeros(value))
+        inputs.insert(value);
+    }
+  };
+  take(op.getDecay(), "decay", parts == 1);
+  take(op.getDrive(), "drive", parts == 1);
+  if (op.getKeys()) {
+    take(op.getKeys(), "keys");
+    take(op.getValues(), "values");
+  }
+  take(op.getRead(), "read");
   size_t outputs = op.getStates().size();
   auto scan =
-      ScanOp::create(b, loc, op->getResultTypes(), steps, inputs, op.getInit(),
-                     dims, reverse, SmallVector<int64_t>(outputs, dim),
+      ScanOp::create(b, loc, op->getResultTypes(), steps, inputs.getArrayRef(),
+                     op.getInit(), SmallVector<int64_t>(inputs.size(), dim),
+                     SmallVector<bool>(inputs.size(), op.getReverse()),
+                     SmallVector<int64_t>(outputs, dim),
                      SmallVector<bool>(outputs, op.getReverse()));
   OpBuilder::InsertionGuard guard(b);
   Block *body = b.createBlock(&scan.getBody());
   body->addArgument(b.getIndexType(), loc);
-  SmallVector<Value> at;
+  llvm::SmallDenseMap<Value, Value> at; // its slice; none of zeros
   for (Value input : inputs)
-    at.push_back(body->addArgument(ScanOp::sliceType(typeOf(input), dim), loc));
-  Value state = body->addArgument(op.getInit().getType(), loc);
+    at[input] = body->addArgument(ScanOp::sliceType(typeOf(input), dim), loc);
+  SmallVector<Value> states, nexts;
+  for (Value init : op.getInit())
+    states.push_back(body->addArgument(init.getType(), loc));
   // What reads the state comes before what may overwrite it.
-  ArrayRef<Value> queries = ArrayRef(at).take_back(op.getRead().size());
-  SmallVector<Value> results(queries.size());
-  for (auto [i, query] : llvm::enumerate(queries))
-    if (op.getBefore() && (*op.getBefore())[i])
-      results[i] = readOut(state, query);
-  Value next = op.getDrive() ? diagonalStep(at[0], at[1], state)
-                             : matrixStep(at[0], at[1], at[2], state);
-  for (auto [result, query] : llvm::zip_equal(results, queries))
-    if (!result)
-      result = readOut(next, query);
+  SmallVector<Value> results(op.getRead().size());
+  auto readAll = [&](bool before, ArrayRef<Value> from) {
+    for (auto [i, query] : llvm::enumerate(op.getRead()))
+      if (op.isBefore(i) == before)
+        results[i] = readOut(from[op.partOf(i)], at.lookup(query));
+  };
+  readAll(true, states);
+  for (unsigned i = 0; i < parts; ++i) {
+    if (op.getKeys()) {
+      nexts.push_back(matrixStep(at[op.getDecay()[0]], at[op.getKeys()],
+                                 at[op.getValues()], states[0]));
+      break;
+    }
+    SmallVector<Value> decays;
+    for (Value decay : op.getDecay().slice(i * parts, parts))
+      decays.push_back(at.lookup(decay));
+    nexts.push_back(diagonalStep(decays, at.lookup(op.getDrive()[i]), states));
+  }
+  readAll(false, nexts);
   if (results.empty())
-    results.push_back(next);
-  if (next.getType() != state.getType())
-    next = tensor::CastOp::create(b, loc, state.getType(), next);
-  lnn::YieldOp::create(b, loc, results, next);
+    results = nexts;
+  for (auto [next, state] : llvm::zip_equal(nexts, states))
+    if (next.getType() != state.getType())
+      next = tensor::CastOp::create(b, loc, state.getType(), next);
+  lnn::YieldOp::create(b, loc, results, nexts);
   return SmallVector<Value>(scan.getResults());
 }
 

@@ -555,15 +555,15 @@ LogicalResult LinearRecurrenceOp::inferReturnTypes(
   LinearRecurrenceOp::Adaptor adaptor(operands, attributes, properties,
                                       regions);
   size_t reads = adaptor.getRead().size();
-  if (adaptor.getDrive() && reads) {
-    auto drive = cast<RankedTensorType>(adaptor.getDrive().getType());
+  if (!adaptor.getDrive().empty() && reads) {
+    auto drive = cast<RankedTensorType>(adaptor.getDrive()[0].getType());
     if (drive.getRank() < 3)
       return emitOptionalError(location, "reads out of matrices alone"); // C4
     types.assign(reads, RankedTensorType::get(
                             without(drive.getShape(), drive.getRank() - 2),
                             drive.getElementType()));
-  } else if (adaptor.getDrive()) {
-    types.push_back(adaptor.getDrive().getType());
+  } else if (!adaptor.getDrive().empty()) {
+    llvm::append_range(types, adaptor.getDrive().getTypes());
   } else if (adaptor.getKeys() && adaptor.getValues() && reads) {
     types.assign(reads, adaptor.getValues().getType());
   } else if (adaptor.getKeys() && adaptor.getValues()) {
@@ -575,7 +575,7 @@ LogicalResult LinearRecurrenceOp::inferReturnTypes(
     return emitOptionalError(location,
                              "needs either a drive, or keys and values"); // C1
   }
-  types.push_back(adaptor.getInit().getType());
+  llvm::append_range(types, adaptor.getInit().getTypes());
   return success();
 }
 
@@ -604,41 +604,59 @@ static LogicalResult checkStep(LinearRecurrenceOp op, Value value,
 
 LogicalResult LinearRecurrenceOp::verify() {
   // C1
-  if (static_cast<bool>(getDrive()) == static_cast<bool>(getKeys()) ||
+  bool driven = !getDrive().empty();
+  if (driven == static_cast<bool>(getKeys()) ||
       static_cast<bool>(getKeys()) != static_cast<bool>(getValues()))
     return emitOpError() << "takes either 'drive', or 'keys' and 'values'";
+  unsigned parts = getNumParts();
+  if (parts == 0 || getDecay().size() != parts * parts ||
+      getDrive().size() != (driven ? parts : 0) || (!driven && parts != 1))
+    return emitOpError() << "has " << getDecay().size() << " 'decay' and "
+                         << getDrive().size() << " 'drive' for a state of "
+                         << parts << " parts";
   if (getBefore() && getBefore()->size() != getRead().size())
     return emitOpError() << "has " << getRead().size() << " 'read' and "
                          << getBefore()->size() << " 'before'";
+  if (getOf() && getOf()->size() != getRead().size())
+    return emitOpError() << "has " << getRead().size() << " 'read' and "
+                         << getOf()->size() << " 'of'";
+  for (int64_t part : getOf().value_or(ArrayRef<int64_t>()))
+    if (part < 0 || part >= static_cast<int64_t>(parts))
+      return emitOpError() << "reads part " << part << " of " << parts;
   // C2
-  Type type = typeOf(getInit()).getElementType();
+  RankedTensorType first = typeOf(getInit()[0]);
+  for (Value init : getInit())
+    if (init.getType() != first)
+      return emitOpError() << "needs parts of one type, found "
+                           << init.getType() << " beside " << first;
   for (Value operand : getOperands())
-    if (typeOf(operand).getElementType() != type)
+    if (typeOf(operand).getElementType() != first.getElementType())
       return emitOpError() << "needs operands of one element type, found "
-                           << typeOf(operand) << " beside "
-                           << typeOf(getInit());
-  RankedTensorType steps = typeOf(getDrive() ? getDrive() : getKeys());
+                           << typeOf(operand) << " beside " << first;
+  RankedTensorType steps = typeOf(driven ? getDrive()[0] : getKeys());
   int64_t dim = getDim(), time;
   if (dim < 0 ||
-      dim >= std::max<int64_t>(steps.getRank() - (getDrive() ? 0 : 1), 0))
+      dim >= std::max<int64_t>(steps.getRank() - (driven ? 0 : 1), 0))
     return emitOpError() << "'dim' is " << dim
                          << ", which isn't a time dimension of " << steps;
-  ArrayRef<int64_t> init = typeOf(getInit()).getShape();
-  SmallVector<Value> timed{getDecay()};
-  if (getDrive()) {
+  ArrayRef<int64_t> init = first.getShape();
+  SmallVector<Value> timed(getDecay());
+  if (driven) {
     // C3
-    if (failed(checkStep(*this, getDrive(), "drive", init, false)) ||
-        failed(checkStep(*this, getDecay(), "decay", init, true)))
-      return failure();
-    timed.push_back(getDrive());
+    for (Value drive : getDrive())
+      if (failed(checkStep(*this, drive, "drive", init, false)))
+        return failure();
+    for (Value decay : getDecay())
+      if (failed(checkStep(*this, decay, "decay", init, true)))
+        return failure();
+    llvm::append_range(timed, getDrive());
   }
   if (getKeys() || !getRead().empty()) {
     // C4
-    if (init.size() < 2 || typeOf(getInit()).isDynamicDim(init.size() - 1) ||
-        typeOf(getInit()).isDynamicDim(init.size() - 2))
+    if (init.size() < 2 || first.isDynamicDim(init.size() - 1) ||
+        first.isDynamicDim(init.size() - 2))
       return emitOpError()
-             << "'init' must be [..., K, V] of known K and V, found "
-             << typeOf(getInit());
+             << "'init' must be [..., K, V] of known K and V, found " << first;
     if (dim > static_cast<int64_t>(init.size()) - 2)
       return emitOpError() << "'dim' is " << dim
                            << "; the time must be in front of the keys, found "
@@ -654,7 +672,7 @@ LogicalResult LinearRecurrenceOp::verify() {
     if (getKeys()) {
       if (failed(checkStep(*this, getKeys(), "keys", key, false)) ||
           failed(checkStep(*this, getValues(), "values", value, false)) ||
-          failed(checkPerKey(getDecay(), "decay")))
+          failed(checkPerKey(getDecay()[0], "decay")))
         return failure();
       timed.append({getKeys(), getValues()});
     }
@@ -681,13 +699,14 @@ LogicalResult
 LinearRecurrenceOp::reifyResultShapes(OpBuilder &b,
                                       ReifiedRankedShapedTypeDims &shapes) {
   SmallVector<OpFoldResult> states =
-      tensor::getMixedSizes(b, getLoc(), getDrive() ? getDrive() : getKeys());
+      tensor::getMixedSizes(b, getLoc(), getKeys() ? getKeys() : getDrive()[0]);
   if (getKeys())
-    states.push_back(b.getIndexAttr(lastSize(getInit())));
+    states.push_back(b.getIndexAttr(lastSize(getInit()[0])));
   if (!getRead().empty())
     states.erase(states.end() - 2);
   shapes.assign(getStates().size(), states);
-  shapes.push_back(tensor::getMixedSizes(b, getLoc(), getInit()));
+  shapes.append(getNumParts(),
+                tensor::getMixedSizes(b, getLoc(), getInit()[0]));
   return success();
 }
 

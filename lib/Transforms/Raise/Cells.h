@@ -77,8 +77,14 @@ bool raiseCtrnn(const Candidate &candidate, Notation &notation,
                 const Report &report);
 /// A scan that is nothing but h' = a h + b, and sums of h.
 bool raiseRecurrence(ScanOp scan, const Report &report);
+/// The same of a state that is two side by side, each of which is such a one.
+bool raiseHalves(ScanOp scan, const Report &report);
 /// A convolution of each channel with taps of its own, zeros in front.
 bool raiseCausalConv(mlir::linalg::GenericOp op, const Report &report);
+/// A scan of states that are windows of samples, as convolutions in front of
+/// it, and of nothing else, or a recurrence. What is left takes the scan's
+/// place.
+bool raiseWindows(ScanOp &scan, const Report &report);
 /// Turns a state that is a window of samples, channels first, to one with
 /// channels side by side. The scan that takes the scan's place, or null.
 ScanOp turnWindow(ScanOp scan, unsigned index, const Report &report);

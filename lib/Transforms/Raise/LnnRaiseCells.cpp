@@ -123,10 +123,11 @@ struct LnnRaiseCellsPass : lnn::impl::LnnRaiseCellsPassBase<LnnRaiseCellsPass> {
     }
     SmallVector<ScanOp> scans;
     getOperation().walk([&](ScanOp scan) { scans.push_back(scan); });
-    for (ScanOp scan : scans) {
-      if (!scan->use_empty() && raiseRecurrence(scan, report))
+    for (ScanOp &scan : scans)
+      if (!scan->use_empty() &&
+          (raiseWindows(scan, report) || raiseRecurrence(scan, report) ||
+           raiseHalves(scan, report)))
         ++numRaised;
-    }
     SmallVector<linalg::GenericOp> generics;
     getOperation().walk([&](linalg::GenericOp op) { generics.push_back(op); });
     for (linalg::GenericOp op : generics)

@@ -11,6 +11,7 @@
 #include "Cells.h"
 #include "Contraction.h"
 
+#include "lnn/Support/Zeros.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
@@ -139,12 +140,6 @@ bool CausalConv::findLoops() {
   channel = *only;
   taps = extents[tap];
   return taps > 1 && extents[channel] > 1;
-}
-
-static bool isZeros(Value value) {
-  if (auto fill = value.getDefiningOp<linalg::FillOp>())
-    return matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
-  return matchPattern(value, m_AnyZeroFloat());
 }
 
 /// What is convolved is x behind zeros.

@@ -6,122 +6,17 @@
 // the step, in the scan; or one sum behind it. The state is a matrix then, and
 // what a and b are computed of outside of the scan is looked into, too. a and b
 // are put together for all steps; lnn-sink-producers brings what is larger than
-// what it is made of back into the loop.
+// what it is made of back into the loop. Two states of which each element mixes
+// with the same element of the other, as a complex number's parts do, are one.
 //
 //===----------------------------------------------------------------------===//
-#include "Cells.h"
-
-#include "lnn/Dialect/Lnn/Lnn.h"
-#include "lnn/Transforms/Raise/Passes.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "llvm/ADT/ScopeExit.h"
+#include "Recurrence.h"
 
 using namespace mlir;
 
 namespace lnn::raise {
-namespace {
 
-/// The variable of time, and the first of those that sums take.
-constexpr unsigned timeVariable = Notation::maxVariables - 1,
-                   firstSum = Notation::maxVariables / 2;
-
-class Recurrence {
-public:
-  /// `matrix`: of an outer product, or none.
-  Recurrence(ScanOp scan, const Report &report, bool matrix)
-      : scan(scan), report(report), matrix(matrix),
-        yield(cast<YieldOp>(scan.getBody().front().getTerminator())),
-        state(scan.getStates()[0]), next(yield.getStates()[0]),
-        type(dyn_cast<RankedTensorType>(state.getType())),
-        step(scan.getContext()), whole(scan.getContext()),
-        after(scan.getContext()) {}
-  bool raise();
-
-private:
-  ScanOp scan;
-  const Report &report;
-  bool matrix;
-  YieldOp yield;
-  Value state, next;
-  RankedTensorType type;
-  /// Formulas of one step, of all of time, and of the next state.
-  Notation step, whole, after;
-  Indices at;                  ///< of the state
-  std::optional<bool> reverse; ///< of all that the recurrence reads and yields
-  F decay = nullptr;
-  SmallVector<Product> drive;
-  /// Whether they are computed in the loop.
-  bool decayInside = false, driveInside = false;
-  /// A sum over the keys: of the state with a query.
-  struct Read {
-    F query;
-    bool before; ///< the state that the step starts from
-    bool inside; ///< the query is computed in the loop
-  };
-  SmallVector<Read> reads;
-  /// An output of the scan that is read.
-  struct Output {
-    unsigned index = 0;
-    /// A step's, in `after`; null where it is the next state.
-    F formula = nullptr;
-    llvm::SmallDenseMap<F, unsigned> sums; ///< in it: which read each is
-    /// Sums in it, with what does not vary in them taken out, term by term.
-    SmallVector<std::pair<F, F>> apart;
-    /// The state's variables for the formula's, and those of its dimensions.
-    SmallVector<AffineExpr> renamed;
-    Indices indices;
-  };
-  SmallVector<Output, 1> outputs;
-  Output behind; ///< of what is read out behind the scan, the time included
-  Operation *readOut = nullptr;       ///< behind the scan
-  std::optional<unsigned> key, value; ///< dimensions of a matrix state
-  SmallVector<unsigned> rows;         ///< its others
-  F keys = nullptr, values = nullptr;
-
-  bool lacks(const Twine &what) {
-    return !matrix &&
-           report.lacks({next, ScanOp()}, "lnn.linear_recurrence", what);
-  }
-  Value repeated(F f, ArrayRef<AffineExpr> indices,
-                 ArrayRef<OpFoldResult> sizes);
-  void stopAtSmall(Value value, int64_t full, unsigned depth);
-  int64_t full = 1; ///< elements of all steps' states
-  F overTime(F f, ArrayRef<AffineExpr> renamed);
-  F sumOverTime(F f, ArrayRef<AffineExpr> renamed);
-  bool splitStep();
-  bool findOutputs();
-  bool findOutput(unsigned index);
-  bool matchSum(F f, const Indices &own, ArrayRef<Value> states,
-                ArrayRef<AffineExpr> indices, Output &output);
-  bool takeApart(F f, const Indices &own, Output &output);
-  bool findSums(F f, const Indices &own, Output &output);
-  bool findReadOutBehind();
-  Operation *place() { return readOut ? readOut : scan.getOperation(); }
-  bool isWorthTurning(unsigned k, unsigned v) const;
-  void setMatrix(unsigned k, unsigned v);
-  bool factor(unsigned k, unsigned v);
-  bool findMatrix();
-  Value tensorOf(F f, ArrayRef<AffineExpr> indices,
-                 ArrayRef<OpFoldResult> sizes, bool inside);
-  unsigned rowsBeforeTime();
-  SmallVector<OpFoldResult> sizesOf(ArrayRef<AffineExpr> indices);
-  F ordered(F f, ArrayRef<AffineExpr> order);
-  Value timed(F f, unsigned dim, ArrayRef<unsigned> dims, bool broadcasts,
-              bool inside);
-  bool buildMatrix();
-  bool buildDiagonal();
-  /// What stands for parts of a step's formula, for all of time.
-  const llvm::SmallDenseMap<F, F> *replaced = nullptr;
-  F outputOver(const Output &output, llvm::SmallDenseMap<F, F> &sums);
-  bool replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
-               ArrayRef<AffineExpr> last);
-  SmallVector<OpFoldResult> stateSizes;
-  AffineExpr time() const { return whole.variable(timeVariable); }
-  OpFoldResult length() { return getAsOpFoldResult(scan.getLength()); }
-};
-} // namespace
-
-static int64_t knownElements(ShapedType type) {
+int64_t knownElements(ShapedType type) {
   int64_t count = 1;
   for (int64_t size : type.getShape())
     count *= ShapedType::isDynamic(size) ? 1 : size;
@@ -158,349 +53,91 @@ void Recurrence::stopAtSmall(Value value, int64_t full, unsigned depth) {
     stopAtSmall(operand, full, depth + 1);
 }
 
-/// A step's formula as one of all steps; null where it is of what only the body
-/// has.
-F Recurrence::overTime(F f, ArrayRef<AffineExpr> renamed) {
-  auto isOutside = [&](Value v) {
-    return !scan.getBody().isAncestor(v.getParentRegion());
-  };
-  if (replaced)
-    if (F whole = replaced->lookup(f))
-      return whole;
-  switch (f->kind) {
-  case Kind::Number:
-    return whole.number(f->number, f->type);
-  case Kind::Scalar:
-    return isOutside(f->value) ? whole.scalar(f->value) : nullptr;
-  case Kind::Sum:
-    return replaced ? sumOverTime(f, renamed) : nullptr;
-  case Kind::Apply: {
-    SmallVector<F> operands;
-    for (F operand : f->operands) {
-      operands.push_back(overTime(operand, renamed));
-      if (!operands.back())
-        return nullptr;
-    }
-    return whole.apply(f->name, f->attributes, operands);
-  }
-  case Kind::Read:
-    break;
-  }
-  Indices indices(
-      f->indices.replaceDimsAndSymbols(renamed, {}, Notation::maxVariables, 0)
-          .getResults());
-  if (isOutside(f->value)) {
-    stopAtSmall(f->value, full, 0);
-    return whole.element(f->value, indices);
-  }
-  auto slice = dyn_cast<BlockArgument>(f->value);
-  if (!slice || slice.getOwner() != &scan.getBody().front() ||
-      slice.getArgNumber() == 0 ||
-      slice.getArgNumber() > scan.getInputs().size())
-    return nullptr;
-  unsigned i = slice.getArgNumber() - 1;
-  if (reverse.value_or(scan.getReverse()[i]) != scan.getReverse()[i])
-    return nullptr;
-  reverse = scan.getReverse()[i];
-  indices.insert(indices.begin() + scan.getDims()[i], time());
-  return whole.element(scan.getInputs()[i], indices);
-}
-
-/// A sum of what is not of the state, computed for all of time.
-F Recurrence::sumOverTime(F f, ArrayRef<AffineExpr> renamed) {
-  SmallVector<AffineExpr> names(renamed);
-  AffineExpr summed = whole.variable(f->variable);
-  names[f->variable] = summed;
-  F term = overTime(f->operands[0], names);
-  if (!term)
-    return nullptr;
-  Indices kept;
-  for (unsigned d = 0; d < Notation::maxVariables; ++d)
-    if (d != f->variable && term->has(d))
-      kept.push_back(whole.variable(d));
-  OpBuilder b(place());
-  Location loc = scan.getLoc();
-  SmallVector<OpFoldResult> sizes = sizesOf(kept), all = sizes;
-  all.push_back(b.getIndexAttr(f->extent));
-  Indices indices = kept;
-  indices.push_back(summed);
-  Value terms = Materializer(whole, place()).tensor(term, indices, all);
-  if (!terms)
-    return nullptr;
-  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(f->type));
-  Value empty = tensor::EmptyOp::create(b, loc, sizes, f->type);
-  Value start = linalg::FillOp::create(b, loc, zero, empty).getResult(0);
-  Value total =
-      linalg::ReduceOp::create(b, loc, terms, start, int64_t(kept.size()),
-                               [](OpBuilder &at, Location loc, ValueRange v) {
-                                 Value sum =
-                                     arith::AddFOp::create(at, loc, v[1], v[0]);
-                                 linalg::YieldOp::create(at, loc, sum);
-                               })
-          .getResult(0);
-  whole.addBarrier(total);
-  return whole.element(total, kept);
-}
-
-static SmallVector<AffineExpr> sameVariables(const Notation &notation) {
-  SmallVector<AffineExpr> result;
-  for (unsigned d = 0; d < Notation::maxVariables; ++d)
-    result.push_back(notation.variable(d));
-  return result;
-}
-
-/// h' = decay h + drive.
-bool Recurrence::splitStep() {
-  at = step.variables(type.getShape());
-  F here = step.element(state, at);
+/// next = sum_j decay_j state_j + drive.
+bool Recurrence::split(Part &part) {
   std::optional<SmallVector<Product>> terms =
-      expandedTermsOf(step.element(next, at));
+      expandedTermsOf(step.element(part.next, at));
   if (!terms)
     return false;
-  Product factor;
-  factor.over.push_back(here);
-  SmallVector<Product> ofState, others;
-  auto readsState = [&](const Product &p) {
+  auto isOfState = [&](const Product &p) {
     return llvm::any_of(llvm::concat<const F>(p.over, p.under),
-                        [&](F f) { return step.reads(f, state); });
+                        [&](F f) { return readsState(step, f); });
   };
+  SmallVector<SmallVector<Product>, 2> ofState(parts.size());
+  SmallVector<Product> others;
   for (const Product &term : *terms) {
-    if (!readsState(term)) {
+    if (!isOfState(term)) {
       others.push_back(term);
       continue;
     }
-    std::optional<Product> rest = quotient(term, factor);
-    if (!rest || readsState(*rest))
+    bool found = false;
+    for (auto [j, from] : llvm::enumerate(parts)) {
+      Product factor;
+      factor.over.push_back(step.element(from.state, at));
+      std::optional<Product> rest = quotient(term, factor);
+      if (!rest)
+        continue;
+      if (isOfState(*rest))
+        return false;
+      ofState[j].push_back(*rest);
+      found = true;
+      break;
+    }
+    if (!found)
       return false;
-    ofState.push_back(*rest);
   }
-  if (ofState.empty() || others.empty())
+  if (llvm::all_of(ofState, [](const auto &terms) { return terms.empty(); }))
     return false;
-  // Constant factors of state and input alone are a filter's, which is as
-  // linear; but h + b is a sum.
-  if (ofState.size() == 1 && ofState[0].isNumber() &&
-      ofState[0].coefficient == 1)
+  Type element = type.getElementType();
+  auto forAll = [&](ArrayRef<Product> terms) -> Factor {
+    if (terms.empty())
+      return {whole.number(0, element), false};
+    F f = formulaOf(terms, step, element);
+    return {times.of(f), f->kind == Kind::Apply};
+  };
+  for (ArrayRef<Product> terms : ofState)
+    part.decays.push_back(forAll(terms));
+  Factor drive = forAll(others);
+  if (!drive.formula || llvm::any_of(part.decays, [](const Factor &decay) {
+        return !decay.formula;
+      }))
+    return lacks("a factor is neither of the inputs nor invariant");
+  part.driveInside = drive.inside;
+  if (!others.empty())
+    part.drive = termsOf(drive.formula);
+  return true;
+}
+
+/// Constant factors of state and input alone are a filter's, which is as
+/// linear; but h + b is a sum. Parts that do not mix are states of their own.
+bool Recurrence::isWorthRaising() const {
+  if (llvm::all_of(parts, [](const Part &part) { return part.drive.empty(); }))
     return false;
+  if (parts.size() == 1)
+    return !parts[0].decays[0].formula->isNumber(1);
+  for (auto [i, part] : llvm::enumerate(parts))
+    for (auto [j, decay] : llvm::enumerate(part.decays))
+      if (i != j && !decay.formula->isNumber(0))
+        return true;
+  return false;
+}
+
+bool Recurrence::splitStep() {
+  at = step.variables(type.getShape());
   full =
       knownElements(type) * getConstantIntValue(scan.getLength()).value_or(1);
   for (Value input : scan.getInputs())
     stopAtSmall(input, full, 0);
-  SmallVector<AffineExpr> same = sameVariables(step);
-  F a = formulaOf(ofState, step, type.getElementType()),
-    b = formulaOf(others, step, type.getElementType());
-  decayInside = a->kind == Kind::Apply;
-  driveInside = b->kind == Kind::Apply;
-  decay = overTime(a, same);
-  F all = overTime(b, same);
-  if (!decay || !all)
-    return lacks("a factor is neither of the inputs nor invariant");
-  drive = termsOf(all);
-  return true;
-}
-
-/// `f` as sum_k states(.., k, ..) q(.., k), where `indices` says which
-/// dimension of the states is which of the state, or the time. Of several
-/// states, the last is the one before the step.
-bool Recurrence::matchSum(F f, const Indices &own, ArrayRef<Value> states,
-                          ArrayRef<AffineExpr> indices, Output &output) {
-  Product product = factorsOf(f->operands[0]), rest;
-  rest.coefficient = product.coefficient;
-  rest.under = product.under;
-  F read = nullptr;
-  for (F factor : product.over) {
-    if (factor->kind == Kind::Read &&
-        llvm::is_contained(states, factor->value) && !read)
-      read = factor;
-    else
-      rest.over.push_back(factor);
-  }
-  if (!read)
-    return false;
-  SmallVector<AffineExpr> renamed(output.renamed);
-  renamed.resize(Notation::maxVariables);
-  uint64_t seen = 0;
-  std::optional<unsigned> summed;
-  for (auto [found, wanted] :
-       llvm::zip_equal(read->indices.getResults(), indices)) {
-    auto dim = dyn_cast<AffineDimExpr>(found);
-    auto ours = dyn_cast<AffineDimExpr>(wanted);
-    if (!dim && !ours)
-      continue;
-    if (!dim || !ours || seen >> dim.getPosition() & 1)
+  for (Part &part : parts)
+    if (!split(part))
       return false;
-    seen |= uint64_t(1) << dim.getPosition();
-    AffineExpr &name = renamed[dim.getPosition()];
-    if (dim.getPosition() == f->variable)
-      summed = ours.getPosition();
-    else if (name && name != wanted)
-      return false;
-    name = wanted;
-  }
-  if (!summed || *summed == timeVariable || (key && *key != *summed) ||
-      f->extent != type.getDimSize(*summed))
-    return false;
-  for (AffineExpr index : own)
-    if (auto dim = dyn_cast<AffineDimExpr>(index);
-        dim && !(seen >> dim.getPosition() & 1))
-      return false;
-  F q = formulaOf(rest, after, type.getElementType());
-  if (after.reads(q, state) ||
-      llvm::any_of(states, [&](Value v) { return after.reads(q, v); }))
-    return false;
-  SmallVector<AffineExpr> names(renamed);
-  for (AffineExpr &name : names)
-    name = name ? name : after.zero();
-  F query = overTime(q, names);
-  if (!query)
-    return false;
-  bool before = read->value == state;
-  auto *known = llvm::find_if(reads, [&](const Read &r) {
-    return r.query == query && r.before == before;
-  });
-  output.sums[f] = known - reads.begin();
-  if (known == reads.end())
-    reads.push_back({query, before, q->kind == Kind::Apply});
-  key = *summed;
-  output.renamed = std::move(renamed);
-  return true;
-}
-
-/// sum_k (q s + b) c as c sum_k q s + c sum_k b.
-bool Recurrence::takeApart(F f, const Indices &own, Output &output) {
-  std::optional<SmallVector<Product>> terms = expandedTermsOf(f->operands[0]);
-  if (!terms)
-    return false;
-  F total = nullptr;
-  for (const Product &term : *terms) {
-    auto [inner, outer] =
-        partition(term, [&](F factor) { return factor->has(f->variable); });
-    if (inner.isNumber())
-      return false;
-    F sum = after.sum(f->variable, f->extent, formulaOf(inner, after, f->type)),
-      part = sum;
-    if ((after.reads(sum, next) || after.reads(sum, state)) &&
-        !matchSum(sum, own, {next, state}, at, output))
-      return false;
-    if (!outer.isNumber() || outer.coefficient != 1) {
-      F by = formulaOf(outer, after, f->type);
-      if (after.reads(by, next) || after.reads(by, state))
-        return false;
-      part = after.binary(Function::Mul, by, sum);
-    }
-    total = total ? after.binary(Function::Add, total, part) : part;
-  }
-  if (total != f)
-    output.apart.emplace_back(f, total);
-  return true;
-}
-
-/// All that the formula has of the state are sums.
-bool Recurrence::findSums(F f, const Indices &own, Output &output) {
-  if (output.sums.contains(f) ||
-      llvm::is_contained(llvm::make_first_range(output.apart), f) ||
-      (!after.reads(f, next) && !after.reads(f, state)))
-    return true;
-  if (f->kind == Kind::Sum)
-    return takeApart(f, own, output);
-  return f->kind == Kind::Apply && llvm::all_of(f->operands, [&](F operand) {
-           return findSums(operand, own, output);
-         });
-}
-
-/// The step's output is the next state, or computed of what is read out.
-bool Recurrence::findOutput(unsigned index) {
-  Output output;
-  output.index = index;
-  Value value = yield.getOutputs()[index];
-  if (value == next) {
-    output.indices = at;
-    outputs.push_back(std::move(output));
-    return reads.empty();
-  }
-  if (outputs.size() && !outputs.front().formula)
-    return false;
-  auto shaped = dyn_cast<RankedTensorType>(value.getType());
-  if (!shaped || !formulaType(shaped))
-    return false;
-  after.addBarrier(next);
-  Indices own = after.variables(shaped.getShape());
-  F f = after.element(value, own);
-  if (!findSums(f, own, output) || output.sums.empty())
-    return false;
-  for (AffineExpr &name : output.renamed)
-    name = name ? name : after.zero();
-  for (AffineExpr index : own)
-    output.indices.push_back(index.replaceDims(output.renamed));
-  output.formula = f;
-  // The rest of it is of what there is for all of time.
-  llvm::SmallDenseMap<F, F> sums;
-  for (auto [sum, read] : output.sums)
-    sums[sum] = whole.number(0, sum->type);
-  bool known = outputOver(output, sums);
-  outputs.push_back(std::move(output));
-  return known;
-}
-
-/// Something behind the scan is all that is read of its states, and read out.
-bool Recurrence::findReadOutBehind() {
-  if (outputs.size() != 1 || !reads.empty() ||
-      !scan.getResult(scan.getNumOutputs()).use_empty())
-    return false;
-  unsigned output = outputs[0].index;
-  Value states = scan.getResult(output), at = states;
-  after.addBarrier(states);
-  Indices indices = this->at;
-  indices.insert(indices.begin() + scan.getOutDims()[output], time());
-  for (unsigned depth = 0; depth < 8 && at.hasOneUse(); ++depth) {
-    Operation *op = *at.user_begin();
-    if (op->getNumResults() != 1 || op->getBlock() != scan->getBlock())
-      return false;
-    // What it is multiplied with is taken as it is.
-    for (Value operand : op->getOperands())
-      if (operand != at && isa<RankedTensorType>(operand.getType()))
-        if (auto by = operand.getDefiningOp();
-            by && !isa<linalg::FillOp, arith::ConstantOp>(by))
-          after.addBarrier(operand);
-    at = op->getResult(0);
-    auto structured = dyn_cast<linalg::LinalgOp>(op);
-    if (!structured || structured.getNumReductionLoops() == 0)
-      continue;
-    auto shaped = dyn_cast<RankedTensorType>(at.getType());
-    if (!shaped || !formulaType(shaped))
-      return false;
-    Indices own = after.variables(shaped.getShape());
-    F f = after.element(at, own);
-    if (!f || f->kind != Kind::Sum ||
-        !matchSum(f, own, states, indices, behind))
-      return false;
-    for (AffineExpr &name : behind.renamed)
-      name = name ? name : after.zero();
-    for (AffineExpr index : own)
-      behind.indices.push_back(index.replaceDims(behind.renamed));
-    behind.formula = f;
-    readOut = op;
-    return true;
-  }
-  return false;
-}
-
-bool Recurrence::findOutputs() {
-  for (unsigned o = 0; o < scan.getNumOutputs(); ++o) {
-    if (scan.getResult(o).use_empty())
-      continue;
-    if (!findOutput(o))
-      return lacks("an output is neither the states nor computed of sums over "
-                   "one of their dimensions");
-    if (reverse.value_or(scan.getOutReverse()[o]) != scan.getOutReverse()[o])
-      return lacks("inputs and outputs run in different directions");
-    reverse = scan.getOutReverse()[o];
-  }
-  return true;
+  return isWorthRaising();
 }
 
 /// The drive as a product of something without `v`, and something without `k`.
 bool Recurrence::factor(unsigned k, unsigned v) {
-  if (drive.size() != 1 || !isWorthTurning(k, v))
+  ArrayRef<Product> drive = parts[0].drive;
+  if (parts.size() != 1 || drive.size() != 1 || !isWorthTurning(k, v))
     return false;
   auto isKey = [&](F f) { return f->has(k); };
   auto [ofKey, others] = partition(drive[0], isKey);
@@ -554,307 +191,19 @@ bool Recurrence::findMatrix() {
   return false;
 }
 
-/// The formula for all of time. Where it was computed in the loop, that is
-/// noted for lnn-sink-producers.
-Value Recurrence::tensorOf(F f, ArrayRef<AffineExpr> indices,
-                           ArrayRef<OpFoldResult> sizes, bool inside) {
-  if (!f->has(timeVariable))
-    return repeated(f, indices, sizes);
-  if (f->kind == Kind::Read)
-    for (Notation::Source source : whole.sources(f))
-      if (!scan.getBody().isAncestor(source.tensor.getParentRegion()))
-        if (Value view = reshaped(place(), source.tensor,
-                                  source.indices.getResults(), indices, sizes))
-          return view;
-  Materializer made(whole, place());
-  Value value = made.tensor(f, indices, sizes);
-  if (value && inside && value.use_empty())
-    if (auto fresh = value.getDefiningOp<linalg::GenericOp>())
-      fresh->setAttr(sinkAttribute, UnitAttr::get(scan.getContext()));
-  return value;
-}
-
-/// The same in all steps.
-Value Recurrence::repeated(F f, ArrayRef<AffineExpr> indices,
-                           ArrayRef<OpFoldResult> sizes) {
-  Indices own;
-  SmallVector<OpFoldResult> ownSizes;
-  for (auto [index, size] : llvm::zip_equal(indices, sizes))
-    if (index != time()) {
-      own.push_back(index);
-      ownSizes.push_back(size);
-    }
-  Materializer made(whole, place());
-  Value once = made.tensor(f, own, ownSizes);
-  if (!once)
-    return {};
-  OpBuilder b(place());
-  unsigned rank = indices.size();
-  SmallVector<AffineExpr> loops;
-  for (unsigned d = 0; d < rank; ++d)
-    if (indices[d] != time())
-      loops.push_back(b.getAffineDimExpr(d));
-  Value empty = tensor::EmptyOp::create(b, scan.getLoc(), sizes, f->type);
-  SmallVector<utils::IteratorType> iterators(rank,
-                                             utils::IteratorType::parallel);
-  return linalg::GenericOp::create(
-             b, scan.getLoc(), empty.getType(), once, empty,
-             {AffineMap::get(rank, 0, loops, b.getContext()),
-              b.getMultiDimIdentityMap(rank)},
-             iterators,
-             [](OpBuilder &at, Location loc, ValueRange v) {
-               linalg::YieldOp::create(at, loc, v[0]);
-             })
-      .getResult(0);
-}
-
-/// The sizes of a tensor with these indices.
-SmallVector<OpFoldResult> Recurrence::sizesOf(ArrayRef<AffineExpr> indices) {
-  Builder b(scan.getContext());
-  SmallVector<OpFoldResult> sizes;
-  for (AffineExpr index : indices) {
-    auto dim = dyn_cast<AffineDimExpr>(index);
-    if (!dim)
-      sizes.push_back(b.getIndexAttr(1));
-    else if (dim.getPosition() == timeVariable)
-      sizes.push_back(length());
-    else
-      sizes.push_back(stateSizes[dim.getPosition()]);
-  }
-  return sizes;
-}
-
-/// The output for all of time, of these sums.
-F Recurrence::outputOver(const Output &output,
-                         llvm::SmallDenseMap<F, F> &sums) {
-  replaced = &sums;
-  auto finished = llvm::scope_exit([&] { replaced = nullptr; });
-  for (auto [sum, apart] : output.apart)
-    if (!(sums[sum] = overTime(apart, output.renamed)))
-      return nullptr;
-  return overTime(output.formula, output.renamed);
-}
-
-/// Puts the op's results in place of the scan's; the indices are those of its
-/// dimensions.
-bool Recurrence::replace(LinearRecurrenceOp op, ArrayRef<AffineExpr> states,
-                         ArrayRef<AffineExpr> last) {
-  OpBuilder b(place());
-  SmallVector<std::pair<Value, Value>> pairs;
-  auto add = [&](Value old, Value value) {
-    if (value && value.getType() != old.getType())
-      value = tensor::CastOp::create(b, scan.getLoc(), old.getType(), value);
-    pairs.emplace_back(old, value);
-    return value != nullptr;
-  };
-  auto put = [&](Value old, const Output &output, ArrayRef<AffineExpr> wanted) {
-    llvm::SmallDenseMap<F, F> sums;
-    for (auto [sum, read] : output.sums)
-      sums[sum] = whole.element(op.getStates()[read], states);
-    F f = output.formula ? outputOver(output, sums)
-                         : whole.element(op.getStates()[0], states);
-    if (!f)
-      return false;
-    if (f->kind == Kind::Read && f->value.getDefiningOp() == op)
-      return add(old,
-                 moved(place(), f->value, states, wanted, sizesOf(wanted)));
-    return add(old,
-               Materializer(whole, place()).tensor(f, wanted, sizesOf(wanted)));
-  };
-  bool made = true;
-  if (readOut) {
-    made = put(readOut->getResult(0), behind, behind.indices);
-  } else {
-    for (const Output &output : outputs) {
-      SmallVector<AffineExpr> wanted(output.indices);
-      wanted.insert(wanted.begin() + scan.getOutDims()[output.index], time());
-      made = made && put(scan.getResult(output.index), output, wanted);
-    }
-    if (Value end = scan.getResult(scan.getNumOutputs()); !end.use_empty())
-      made =
-          made && add(end, moved(place(), op.getLast(), last, at, sizesOf(at)));
-  }
-  if (!made)
-    return lacks("an output cannot be computed behind the loop");
-  for (auto [old, value] : pairs)
-    old.replaceAllUsesWith(value);
-  return true;
-}
-
-/// How many of the state's rows come in front of the time, so that what is read
-/// out lies as it is wanted.
-unsigned Recurrence::rowsBeforeTime() {
-  SmallVector<AffineExpr> order(readOut           ? behind.indices
-                                : outputs.empty() ? at
-                                                  : outputs[0].indices);
-  if (!readOut && !outputs.empty())
-    order.insert(order.begin() + scan.getOutDims()[outputs[0].index], time());
-  const auto *now = llvm::find(order, time());
-  unsigned count = 0;
-  for (unsigned d : rows)
-    count += !isa<AffineDimExpr>(at[d]) || llvm::find(order, at[d]) < now;
-  return count;
-}
-
-/// A tensor of the rows with the time among them, then `dims`; of size 1 where
-/// the formula does not vary and that may be.
-Value Recurrence::timed(F f, unsigned dim, ArrayRef<unsigned> dims,
-                        bool broadcasts, bool inside) {
-  Builder b(scan.getContext());
-  Indices indices;
-  SmallVector<OpFoldResult> sizes;
-  for (unsigned d : llvm::concat<const unsigned>(rows, dims)) {
-    bool one = broadcasts && !f->has(d);
-    indices.push_back(one ? whole.zero() : at[d]);
-    sizes.push_back(one ? b.getIndexAttr(1) : stateSizes[d]);
-  }
-  indices.insert(indices.begin() + dim, time());
-  sizes.insert(sizes.begin() + dim, length());
-  return tensorOf(f, indices, sizes, inside);
-}
-
-/// The formula of tensors that lie in that order: each is read many times in a
-/// step, and once here.
-F Recurrence::ordered(F f, ArrayRef<AffineExpr> order) {
-  if (f->kind == Kind::Apply) {
-    SmallVector<F> operands;
-    for (F operand : f->operands)
-      operands.push_back(ordered(operand, order));
-    return whole.apply(f->name, f->attributes, operands);
-  }
-  if (f->kind != Kind::Read)
-    return f;
-  Indices wanted, found;
-  for (AffineExpr index : order)
-    if (isa<AffineDimExpr>(index) &&
-        llvm::is_contained(f->indices.getResults(), index))
-      wanted.push_back(index);
-  for (AffineExpr index : f->indices.getResults())
-    if (isa<AffineDimExpr>(index))
-      found.push_back(index);
-    else if (!isa<AffineConstantExpr>(index))
-      return f;
-  if (found == wanted || found.size() != wanted.size())
-    return f;
-  Value value = moved(place(), f->value, f->indices.getResults(), wanted,
-                      sizesOf(wanted));
-  if (!value)
-    return f;
-  whole.addBarrier(value);
-  return whole.element(value, wanted);
-}
-
-bool Recurrence::buildMatrix() {
-  OpBuilder b(place());
-  unsigned dim = rowsBeforeTime();
-  if (decay->has(*value) && decay->has(*key)) {
-    Indices order;
-    for (unsigned d : rows)
-      order.push_back(at[d]);
-    order.insert(order.begin() + dim, time());
-    order.append({at[*key], at[*value]});
-    decay = ordered(decay, order);
-  }
-  SmallVector<unsigned, 2> both{*key, *value};
-  auto ofMatrix = [&](F f, bool broadcasts, bool inside) {
-    bool wide = f->has(*value);
-    return timed(f, dim, wide ? both : ArrayRef(*key), broadcasts || wide,
-                 inside);
-  };
-  Value a, k, v, given;
-  if (keys) {
-    a = ofMatrix(decay, true, decayInside);
-    k = timed(keys, dim, *key, false, driveInside);
-    v = timed(values, dim, *value, false, driveInside);
-  } else {
-    a = timed(decay, dim, both, true, decayInside);
-    given = timed(formulaOf(drive, whole, type.getElementType()), dim, both,
-                  false, driveInside);
-  }
-  SmallVector<Value> queries;
-  SmallVector<bool> before;
-  for (const Read &read : reads) {
-    queries.push_back(ofMatrix(read.query, false, read.inside));
-    before.push_back(read.before);
-  }
-  if (!a || !(keys ? k && v : static_cast<bool>(given)) ||
-      llvm::is_contained(queries, Value()))
-    return lacks("a factor is not available in front of the loop");
-  Indices matrix, states;
-  SmallVector<OpFoldResult> sizes;
-  for (unsigned d : llvm::concat<const unsigned>(rows, both)) {
-    matrix.push_back(at[d]);
-    sizes.push_back(stateSizes[d]);
-    if (reads.empty() || d != *key)
-      states.push_back(at[d]);
-  }
-  states.insert(states.begin() + dim, time());
-  Value init = moved(place(), scan.getInits()[0], at, matrix, sizes);
-  if (!init)
-    return false;
-  auto op = LinearRecurrenceOp::create(
-      b, scan.getLoc(), a, given, k, v, queries, init, b.getI64IntegerAttr(dim),
-      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr(),
-      llvm::is_contained(before, true) ? b.getDenseBoolArrayAttr(before)
-                                       : DenseBoolArrayAttr());
-  if (!replace(op, states, matrix))
-    return false;
-  report.made(op, "lnn.linear_recurrence of a " + Twine(type.getDimSize(*key)) +
-                      " x " + Twine(type.getDimSize(*value)) +
-                      " state along dimension " + Twine(dim));
-  return true;
-}
-
-bool Recurrence::buildDiagonal() {
-  if (!reads.empty())
-    return lacks("what is read out is not of an outer product, or one "
-                 "of few values");
-  OpBuilder b(scan);
-  unsigned rank = type.getRank();
-  // Where a plain input or an output has the time already.
-  unsigned dim = rank - 1;
-  if (!outputs.empty())
-    dim = scan.getOutDims()[outputs[0].index];
-  else if (!scan.getInputs().empty())
-    dim = scan.getDims()[0];
-  dim = std::min(dim, rank - 1);
-  Indices indices = at;
-  indices.insert(indices.begin() + dim, time());
-  SmallVector<OpFoldResult> sizes = stateSizes;
-  sizes.insert(sizes.begin() + dim, length());
-  F all = formulaOf(drive, whole, type.getElementType());
-  Value given = tensorOf(all, indices, sizes, driveInside);
-  Indices states = indices;
-  for (auto [index, size] : llvm::zip_equal(indices, sizes))
-    if (auto v = dyn_cast<AffineDimExpr>(index);
-        v && v.getPosition() != timeVariable && !decay->has(v.getPosition())) {
-      index = whole.zero();
-      size = b.getIndexAttr(1);
-    }
-  Value a = tensorOf(decay, indices, sizes, decayInside);
-  if (!given || !a)
-    return lacks("a factor is not available in front of the loop");
-  auto op = LinearRecurrenceOp::create(
-      b, scan.getLoc(), a, given, Value(), Value(), ValueRange(),
-      scan.getInits()[0], b.getI64IntegerAttr(dim),
-      reverse.value_or(false) ? b.getUnitAttr() : UnitAttr(),
-      DenseBoolArrayAttr());
-  if (!replace(op, states, at))
-    return false;
-  report.made(op, "lnn.linear_recurrence along dimension " + Twine(dim));
-  return true;
-}
-
 bool Recurrence::raise() {
   if (!type || !formulaType(type) || type.getRank() == 0 ||
-      type.getRank() >= static_cast<int64_t>(firstSum))
+      type.getRank() >= static_cast<int64_t>(firstOwn) ||
+      llvm::any_of(parts, [&](const Part &part) {
+        return part.state.getType() != type;
+      }))
     return false;
   for (Notation *notation : {&step, &whole, &after})
     notation->setBudget(4096);
-  if (!splitStep())
-    return false;
   OpBuilder b(scan);
   stateSizes = tensor::getMixedSizes(b, scan.getLoc(), scan.getInits()[0]);
+  if (!splitStep())
+    return false;
   if (!findOutputs())
     return false;
   if (!matrix)
@@ -871,8 +220,11 @@ bool Recurrence::raise() {
 }
 
 bool raiseRecurrence(ScanOp scan, const Report &report) {
-  // Without inputs there is no sequence: a solver's steps.
-  return scan.getInits().size() == 1 && !scan.getInputs().empty() &&
+  // Of more parts than a complex number's, mixing each with all costs more than
+  // it gives. Without inputs there is no sequence: a solver's steps.
+  constexpr size_t mostParts = 2;
+  return !scan.getInits().empty() && scan.getInits().size() <= mostParts &&
+         !scan.getInputs().empty() &&
          (Recurrence(scan, report, true).raise() ||
           Recurrence(scan, report, false).raise());
 }

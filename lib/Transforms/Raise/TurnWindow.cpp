@@ -7,8 +7,8 @@
 // lanes.
 //
 //===----------------------------------------------------------------------===//
-#include "Cells.h"
 #include "Concatenation.h"
+#include "Window.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -16,56 +16,6 @@
 using namespace mlir;
 
 namespace lnn::raise {
-namespace {
-
-class Window {
-public:
-  Window(ScanOp scan, unsigned index, const Report &report)
-      : scan(scan), index(index), report(report),
-        yield(cast<YieldOp>(scan.getBody().front().getTerminator())),
-        state(scan.getStates()[index]), next(yield.getStates()[index]),
-        type(dyn_cast<RankedTensorType>(state.getType())),
-        notation(scan.getContext()) {}
-  ScanOp turn();
-
-private:
-  ScanOp scan;
-  unsigned index;
-  const Report &report;
-  YieldOp yield;
-  Value state, next;
-  RankedTensorType type;
-  Notation notation;
-  Value window; ///< the state, or all of it but the oldest, and a sample
-  Value sample; ///< [.., C, 1]
-  bool keepsOldest = false; ///< the state is shorter than the window
-  /// sum_k window[.., c, k] weight[c, k]
-  struct Sum {
-    Value value;
-    F read, weight;
-    unsigned tap; ///< variable
-    Indices own;
-  };
-  SmallVector<Sum> sums;
-
-  int64_t rank() const { return type.getRank(); }
-  bool isShift(Value of, Value from);
-  bool findWindow();
-  bool isWindow(Value value) const {
-    return value == window || (value == state && !keepsOldest);
-  }
-  bool findSum(Operation *user);
-  bool findSums();
-  SmallVector<AffineExpr> turned(ArrayRef<AffineExpr> indices) const {
-    SmallVector<AffineExpr> result(indices);
-    std::swap(result[rank() - 2], result[rank() - 1]);
-    return result;
-  }
-  Value turned(Operation *before, Value value);
-  Value sumOf(OpBuilder &b, const Sum &sum, Value window, Value weight);
-  void eraseOld();
-};
-} // namespace
 
 /// `of` is `from` without what is oldest.
 bool Window::isShift(Value of, Value from) {
@@ -75,9 +25,9 @@ bool Window::isShift(Value of, Value from) {
     return false;
   RankedTensorType whole = slice.getSourceType(), part = slice.getType();
   for (auto [d, offset] : llvm::enumerate(slice.getMixedOffsets())) {
-    bool along = int64_t(d) == rank() - 1;
-    if (getConstantIntValue(offset) != int64_t(along) ||
-        part.getDimSize(d) != whole.getDimSize(d) - along)
+    bool shifted = int64_t(d) == along;
+    if (getConstantIntValue(offset) != int64_t(shifted) ||
+        part.getDimSize(d) != whole.getDimSize(d) - shifted)
       return false;
   }
   return true;
@@ -85,18 +35,15 @@ bool Window::isShift(Value of, Value from) {
 
 bool Window::findWindow() {
   if (!type || !formulaType(type) || rank() < 2 || !type.hasStaticShape() ||
-      type.getDimSize(rank() - 2) == 1 || rank() > 8)
+      rank() > 8)
     return false;
-  keepsOldest =
-      isShift(next, next.getDefiningOp() &&
-                            isa<tensor::ExtractSliceOp>(next.getDefiningOp())
-                        ? next.getDefiningOp()->getOperand(0)
-                        : Value());
-  window = keepsOldest ? next.getDefiningOp()->getOperand(0) : next;
-  int64_t dim = -1;
-  SmallVector<tensor::InsertSliceOp> parts = partsOf(window, dim);
-  if (parts.size() != 2 || dim != rank() - 1 ||
-      parts[1].getSourceType().getDimSize(dim) != 1)
+  auto last = next.getDefiningOp<tensor::ExtractSliceOp>();
+  window = last ? last.getSource() : next;
+  SmallVector<tensor::InsertSliceOp> parts = partsOf(window, along);
+  if (parts.size() != 2 || parts[1].getSourceType().getDimSize(along) != 1)
+    return false;
+  keepsOldest = last && isShift(next, window);
+  if (last && !keepsOldest)
     return false;
   sample = parts[1].getSource();
   Value kept = parts[0].getSource();
@@ -127,22 +74,26 @@ bool Window::findSum(Operation *user) {
       }
       sum.weight = formulaOf(rest, notation, type.getElementType());
       sum.tap = f->variable;
-      auto shape = cast<RankedTensorType>(window.getType()).getShape();
-      if (!sum.read || f->extent != shape.back())
+      if (!sum.read || f->extent != taps())
         return false;
       ArrayRef<AffineExpr> at = sum.read->indices.getResults();
-      AffineExpr channel = at[rank() - 2];
-      if (at.back() != notation.variable(sum.tap) ||
-          !isa<AffineDimExpr>(channel))
+      AffineExpr tap = notation.variable(sum.tap);
+      if (at[along] != tap)
         return false;
       for (AffineExpr expr : at)
         if (!isa<AffineDimExpr>(expr) && expr != notation.zero())
           return false;
-      uint64_t allowed = uint64_t(1) << sum.tap |
-                         uint64_t(1)
-                             << cast<AffineDimExpr>(channel).getPosition();
-      if ((sum.weight->variables & ~allowed) != 0)
-        return false;
+      // The channel is what the weight varies by, but for the tap; the last
+      // dimension where it is one for all.
+      uint64_t others = sum.weight->variables & ~(uint64_t(1) << sum.tap);
+      sum.channel = along == rank() - 1 ? rank() - 2 : rank() - 1;
+      if (others != 0) {
+        AffineExpr variable = notation.variable(llvm::countr_zero(others));
+        auto *found = llvm::find(at, variable);
+        if ((others & (others - 1)) != 0 || found == at.end())
+          return false;
+        sum.channel = found - at.begin();
+      }
       sums.push_back(sum);
       return true;
     }
@@ -165,8 +116,7 @@ bool Window::findSums() {
         users.push_back(user);
   for (Operation *user : users)
     if (user != yield && !findSum(user))
-      return report.lacks({next, ScanOp()}, "a window of channels",
-                          "it is read by more than sums of products");
+      return false;
   return !sums.empty() && llvm::count(yield->getOperands(), next) == 1 &&
          !llvm::is_contained(yield->getOperands(), state);
 }
@@ -245,7 +195,15 @@ void Window::eraseOld() {
 ScanOp Window::turn() {
   constexpr int64_t enough = 4; // turning the first and last state costs, too
   if (getConstantIntValue(scan.getLength()).value_or(enough) < enough ||
-      !findWindow() || !findSums())
+      !findWindow() || along != rank() - 1 || type.getDimSize(rank() - 2) == 1)
+    return {};
+  if (!findSums()) {
+    report.lacks({next, ScanOp()}, "a window of channels",
+                 "it is read by more than sums of products");
+    return {};
+  }
+  if (llvm::any_of(sums,
+                   [&](const Sum &sum) { return sum.channel != rank() - 2; }))
     return {};
   OpBuilder b(scan);
   auto shape = cast<RankedTensorType>(window.getType()).getShape();

@@ -189,10 +189,13 @@ std::optional<Run> Reroller::bestRun(Interval interval) {
   }
   int period = interval.period,
       blocks = (interval.length() - phase.at) / period;
-  if (phase.at < 0 || blocks < 2)
-    return std::nullopt;
-  return matcher.find(interval.begin + phase.at + (blocks - 2) * period, period,
-                      INT_MAX);
+  // The last block may only look like the others.
+  std::optional<Run> run;
+  for (int last = blocks;
+       phase.at >= 0 && !run && last >= 2 && last > blocks - 2; --last)
+    run = matcher.find(interval.begin + phase.at + (last - 2) * period, period,
+                       INT_MAX);
+  return run;
 }
 
 /// True where some node at the interval's end reads another one there: without
@@ -258,9 +261,12 @@ SmallVector<Reroller::Interval> Reroller::intervals(int period) const {
 
 unsigned Reroller::search(int period) {
   unsigned made = 0;
-  // What is tried is bounded by the graph's size, whatever it looks like.
-  constexpr int maxTries = 64;
-  const int64_t maxWork = 64 * int64_t(graph.order.size()) + (1 << 16);
+  // What is tried is bounded by the graph's size, whatever it looks like; and
+  // no period that leads nowhere takes all of it.
+  constexpr int maxTries = 64, share = 4;
+  const int64_t allWork = 64 * int64_t(graph.order.size()) + (1 << 16),
+                maxWork =
+                    std::min(allWork, matcher.workDone() + allWork / share);
   // The last first: a run grows to the front, where it may take in the end of
   // the interval before.
   SmallVector<Interval> found = intervals(period);

@@ -71,6 +71,26 @@ func.func @recurrence(%a: tensor<?x?x4xf32>, %b: tensor<?x?x4xf32>, %h0: tensor<
 
 // -----
 
+// Parts are states of one scan. Zeros are no terms, and not read; a decay of two
+// parts is read once.
+// CHECK-LABEL: @parts
+// CHECK: lnn.scan %{{.*}} over (%[[A:.*]] = %arg0 dim 0, %[[N:.*]] = %arg1 dim 0, %[[W:.*]] = %arg2 dim 0, %[[B:.*]] = %arg3 dim 0) carrying (%[[G:.*]] = %arg4, %[[H:.*]] = %arg5) stacking (dim 0, dim 0)
+// CHECK: %[[U:.*]] = linalg.generic {{.*}} ins(%[[A]], %[[G]], %[[N]], %[[H]], %[[B]] :
+// CHECK: %[[V:.*]] = linalg.generic {{.*}} ins(%[[W]], %[[G]], %[[A]], %[[H]] :
+// CHECK: lnn.yield %[[U]], %[[V]] : tensor<4xf32>, tensor<4xf32> carrying %[[U]], %[[V]]
+func.func @parts(%a: tensor<9x4xf32>, %n: tensor<9x4xf32>, %w: tensor<9x4xf32>, %b: tensor<9x4xf32>, %g: tensor<4xf32>, %h: tensor<4xf32>)
+    -> (tensor<9x4xf32>, tensor<9x4xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<9x4xf32>
+  %none = linalg.fill ins(%zero : f32) outs(%empty : tensor<9x4xf32>) -> tensor<9x4xf32>
+  %r:4 = lnn.linear_recurrence decay %a, %n, %w, %a drive %b, %none from %g, %h dim 0
+      : (tensor<9x4xf32>, tensor<9x4xf32>, tensor<9x4xf32>, tensor<9x4xf32>, tensor<9x4xf32>, tensor<9x4xf32>, tensor<4xf32>, tensor<4xf32>)
+      -> (tensor<9x4xf32>, tensor<9x4xf32>, tensor<4xf32>, tensor<4xf32>)
+  return %r#0, %r#1 : tensor<9x4xf32>, tensor<9x4xf32>
+}
+
+// -----
+
 // Storage types are computed in f32.
 // CHECK-LABEL: @half
 // CHECK: arith.extf

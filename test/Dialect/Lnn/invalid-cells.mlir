@@ -225,6 +225,54 @@ func.func @linear_recurrence_c1_both(%0: tensor<?x?x4xf32>, %1: tensor<?x?x4xf32
 
 // -----
 
+func.func @linear_recurrence_c1_parts(%0: tensor<?x?x4xf32>, %1: tensor<?x4xf32>) {
+  // expected-error @+1 {{has 2 'decay' and 2 'drive' for a state of 2 parts}}
+  %r:4 = lnn.linear_recurrence decay %0, %0 drive %0, %0 from %1, %1 dim 1 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>)
+  return
+}
+
+// -----
+
+func.func @linear_recurrence_c1_no_part(%0: tensor<?x?x4xf32>) {
+  // expected-error @+1 {{has 0 'decay' and 1 'drive' for a state of 0 parts}}
+  %r = "lnn.linear_recurrence"(%0) <{dim = 1 : i64, operandSegmentSizes = array<i32: 0, 1, 0, 0, 0, 0>}> : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  return
+}
+
+// -----
+
+func.func @linear_recurrence_c1_keys_of_parts(%0: tensor<?x?x4xf32>, %1: tensor<?x4x4xf32>) {
+  // expected-error @+1 {{has 4 'decay' and 0 'drive' for a state of 2 parts}}
+  %r:3 = lnn.linear_recurrence decay %0, %0, %0, %0 keys %0 values %0 from %1, %1 dim 1 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x4x4xf32>, tensor<?x4x4xf32>) -> (tensor<?x?x4x4xf32>, tensor<?x4x4xf32>, tensor<?x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @linear_recurrence_c1_of(%0: tensor<?x?x4xf32>, %1: tensor<?x4x4xf32>) {
+  // expected-error @+1 {{reads part 1 of 1}}
+  %r:2 = lnn.linear_recurrence decay %0 keys %0 values %0 read %0 of [1] from %1 dim 1 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x4x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @linear_recurrence_c1_of_each(%0: tensor<?x?x4xf32>, %1: tensor<?x4x4xf32>) {
+  // expected-error @+1 {{has 1 'read' and 2 'of'}}
+  %r:2 = lnn.linear_recurrence decay %0 keys %0 values %0 read %0 of [0, 0] from %1 dim 1 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x4x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x4x4xf32>)
+  return
+}
+
+// -----
+
+func.func @linear_recurrence_c2_parts(%0: tensor<?x?x4xf32>, %1: tensor<?x4xf32>, %2: tensor<3x4xf32>) {
+  // expected-error @+1 {{needs parts of one type, found 'tensor<3x4xf32>' beside 'tensor<?x4xf32>'}}
+  %r:4 = lnn.linear_recurrence decay %0, %0, %0, %0 drive %0, %0 from %1, %2 dim 1 : (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x4xf32>, tensor<3x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x4xf32>, tensor<3x4xf32>)
+  return
+}
+
+// -----
+
 func.func @linear_recurrence_c2_element(%0: tensor<?x?x4xf64>, %1: tensor<?x?x4xf32>, %2: tensor<?x4xf32>) {
   // expected-error @+1 {{needs operands of one element type, found 'tensor<?x?x4xf64>' beside 'tensor<?x4xf32>'}}
   %r:2 = "lnn.linear_recurrence"(%0, %1, %2) <{dim = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1>}> : (tensor<?x?x4xf64>, tensor<?x?x4xf32>, tensor<?x4xf32>) -> (tensor<?x?x4xf32>, tensor<?x4xf32>)

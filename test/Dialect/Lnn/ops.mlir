@@ -63,6 +63,16 @@ func.func @reads_linear_recurrence(%a: tensor<?x?x8x1xf32>, %b: tensor<?x?x8x4xf
   return %y, %z, %sn : tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x8x4xf32>
 }
 
+// CHECK: lnn.linear_recurrence decay %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} drive %{{.*}}, %{{.*}} read %{{.*}}, %{{.*}}, %{{.*}} of [1, 0, 0] before [false, true, false] from %{{.*}}, %{{.*}} dim 1
+func.func @linear_recurrence_of_parts(%a: tensor<?x?x8x1xf32>, %b: tensor<?x?x8x4xf32>, %q: tensor<?x?x8xf32>, %s0: tensor<?x8x4xf32>)
+    -> (tensor<?x?x4xf32>, tensor<?x8x4xf32>) {
+  %r:5 = lnn.linear_recurrence decay %a, %a, %a, %a drive %b, %b read %q, %q, %q of [1, 0, 0] before [false, true, false] from %s0, %s0 dim 1
+      : (tensor<?x?x8x1xf32>, tensor<?x?x8x1xf32>, tensor<?x?x8x1xf32>, tensor<?x?x8x1xf32>, tensor<?x?x8x4xf32>, tensor<?x?x8x4xf32>,
+         tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x8x4xf32>, tensor<?x8x4xf32>)
+      -> (tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x8x4xf32>, tensor<?x8x4xf32>)
+  return %r#0, %r#4 : tensor<?x?x4xf32>, tensor<?x8x4xf32>
+}
+
 // CHECK: lnn.causal_conv %{{.*}}, %{{.*}} taps(%{{.*}}) dilation 3 : tensor<?x?x4xf32>, tensor<?x6x4xf32>
 func.func @dilated_causal_conv(%x: tensor<?x?x4xf32>, %s: tensor<?x6x4xf32>, %w: tensor<3x4xf32>) -> tensor<?x?x4xf32> {
   %y, %next = lnn.causal_conv %x, %s taps(%w) dilation 3 : tensor<?x?x4xf32>, tensor<?x6x4xf32>

@@ -233,8 +233,8 @@ func.func @no_method(%h0: tensor<3xf32>) -> tensor<3xf32> {
 
 // A scan that is nothing but h' = a h + b, one decay for all of a row.
 // CHECK-LABEL: @recurrence
-// CHECK-NEXT: %[[H:.*]], %[[HN:.*]] = lnn.linear_recurrence decay %arg0 drive %arg1 from %arg2 dim 1
-// CHECK-NEXT: return %[[H]], %[[HN]]
+// CHECK-NEXT: %[[R:.*]]:2 = lnn.linear_recurrence decay %arg0 drive %arg1 from %arg2 dim 1
+// CHECK-NEXT: return %[[R]]#0, %[[R]]#1
 func.func @recurrence(%a: tensor<2x8x1xf32>, %b: tensor<2x8x4xf32>, %h0: tensor<2x4xf32>) -> (tensor<2x8x4xf32>, tensor<2x4xf32>) {
   %c8 = arith.constant 8 : index
   %e = tensor.empty() : tensor<2x4xf32>
@@ -461,27 +461,29 @@ func.func @no_step(%h: tensor<3xf32>) -> (tensor<3xf32>, tensor<3xf32>, tensor<3
 
 #row = affine_map<(c, k) -> (c, k)>
 #sum = affine_map<(c, k) -> (c)>
-// A window of the last three samples and the step's: channels go last.
+// A window of the last three samples and the step's, which the sums before
+// decide: channels go last.
 // CHECK-LABEL: @window
 // CHECK: %[[S:.*]] = linalg.generic {{.*}} ins(%arg0 : tensor<8x3xf32>) outs(%{{.*}} : tensor<3x8xf32>)
-// CHECK: lnn.scan {{.*}} carrying (%[[H:.*]] = %[[S]]) {{.*}} tensor<3x8xf32>
+// CHECK: lnn.scan {{.*}} carrying (%[[H:.*]] = %[[S]], {{.*}} tensor<3x8xf32>
 // CHECK-DAG: %[[E:.*]] = tensor.expand_shape %{{.*}} : tensor<8xf32> into tensor<1x8xf32>
 // CHECK-DAG: %[[A:.*]] = tensor.insert_slice %[[H]] into %{{.*}}[0, 0] [3, 8] [1, 1]
 // CHECK: %[[W:.*]] = tensor.insert_slice %[[E]] into %[[A]][3, 0] [1, 8] [1, 1]
 // CHECK: %[[N:.*]] = tensor.extract_slice %[[W]][1, 0] [3, 8] [1, 1]
 // CHECK: %[[Y:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]} ins(%[[W]], %{{.*}} : tensor<4x8xf32>, tensor<4x8xf32>)
-// CHECK: lnn.yield %[[Y]] : tensor<8xf32> carrying %[[N]]
+// CHECK: lnn.yield %[[Y]] : tensor<8xf32> carrying %[[N]], %[[Y]]
 // CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<8x3xf32>)
-func.func @window(%s0: tensor<8x3xf32>, %x: tensor<16x8xf32>, %w: tensor<8x4xf32>) -> (tensor<16x8xf32>, tensor<8x3xf32>) {
+func.func @window(%s0: tensor<8x3xf32>, %x: tensor<16x8xf32>, %w: tensor<8x4xf32>, %y0: tensor<8xf32>) -> (tensor<16x8xf32>, tensor<8x3xf32>) {
   %c16 = arith.constant 16 : index
   %zero = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<8x4xf32>
   %ev = tensor.empty() : tensor<8xf32>
   %z = linalg.fill ins(%zero : f32) outs(%ev : tensor<8xf32>) -> tensor<8xf32>
   // expected-remark @+1 {{raised to a window of 4 samples, 8 channels side by side}}
-  %r:2 = lnn.scan %t of %c16 over (%xt = %x dim 0) carrying (%s = %s0) stacking (dim 0)
-      : (tensor<16x8xf32>, tensor<8x3xf32>) -> (tensor<16x8xf32>, tensor<8x3xf32>) {
-    %x1 = tensor.expand_shape %xt [[0, 1]] output_shape [8, 1] : tensor<8xf32> into tensor<8x1xf32>
+  %r:3 = lnn.scan %t of %c16 over (%xt = %x dim 0) carrying (%s = %s0, %before = %y0) stacking (dim 0)
+      : (tensor<16x8xf32>, tensor<8x3xf32>, tensor<8xf32>) -> (tensor<16x8xf32>, tensor<8x3xf32>, tensor<8xf32>) {
+    %fed = arith.mulf %xt, %before : tensor<8xf32>
+    %x1 = tensor.expand_shape %fed [[0, 1]] output_shape [8, 1] : tensor<8xf32> into tensor<8x1xf32>
     %a = tensor.insert_slice %s into %e[0, 0] [8, 3] [1, 1] : tensor<8x3xf32> into tensor<8x4xf32>
     %b = tensor.insert_slice %x1 into %a[0, 3] [8, 1] [1, 1] : tensor<8x1xf32> into tensor<8x4xf32>
     %y = linalg.generic {indexing_maps = [#row, #row, #sum], iterator_types = ["parallel", "reduction"]}
@@ -492,7 +494,7 @@ func.func @window(%s0: tensor<8x3xf32>, %x: tensor<16x8xf32>, %w: tensor<8x4xf32
       linalg.yield %q : f32
     } -> tensor<8xf32>
     %n = tensor.extract_slice %b[0, 1] [8, 3] [1, 1] : tensor<8x4xf32> to tensor<8x3xf32>
-    lnn.yield %y : tensor<8xf32> carrying %n : tensor<8x3xf32>
+    lnn.yield %y : tensor<8xf32> carrying %n, %y : tensor<8x3xf32>, tensor<8xf32>
   }
   return %r#0, %r#1 : tensor<16x8xf32>, tensor<8x3xf32>
 }
@@ -505,7 +507,7 @@ func.func @window(%s0: tensor<8x3xf32>, %x: tensor<16x8xf32>, %w: tensor<8x4xf32
 // The state before the step is read with one query, that behind it with
 // another; what they are used for is computed behind the loop.
 // CHECK-LABEL: @two_reads
-// CHECK: %[[R:.*]]:2, %{{.*}} = lnn.linear_recurrence decay %{{.*}} drive %{{.*}} read %{{.*}}, %{{.*}} before [true, false] from %{{.*}} dim 0
+// CHECK: %[[R:.*]]:3 = lnn.linear_recurrence decay %{{.*}} drive %{{.*}} read %{{.*}}, %{{.*}} before [true, false] from %{{.*}} dim 0
 // CHECK: %[[Y:.*]] = linalg.generic {{.*}} ins(%[[R]]#1, %[[R]]#0
 // CHECK: math.tanh
 // CHECK: return %[[Y]]

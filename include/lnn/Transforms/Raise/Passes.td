@@ -17,9 +17,12 @@ def LnnRaiseCellsPass : Pass<"lnn-raise-cells", "::mlir::func::FuncOp"> {
     - `lnn.ctrnn`: Euler steps `h' = h + r (act(W u + R h + b) - h)`, with an `lnn.feedback` where `u = x + F h`.
     - `lnn.linear_recurrence`: a scan of nothing but `h' = a h + b`, where a and b do not depend on the state, that yields its states, or
       functions of sums `sum_k h[.., k, ..] q[k]` of the state before or after the step; or has one such sum behind it. The functions are
-      computed behind it. The state is a matrix then, and b an outer product where it is one.
+      computed behind it. The state is a matrix then, and b an outer product where it is one. Two states, or two halves of one, of which
+      each element mixes with the other's are a recurrence in parts: `h_0' = a_00 h_0 + a_01 h_1 + b_0`, a complex number's real and imaginary.
+      Products with matrices, of inputs in a and b, or of the next states in outputs, are ones of all steps.
     - `lnn.causal_conv`: a depthwise convolution of a sequence with D (K - 1) zeros in front of it, its channels contiguous, cut to its length.
-      A scan's state that is a window of samples, [.., C, K], of which nothing but such sums are read, stays one and becomes [.., K, C].
+      So is a scan's state that is a window of samples, of which nothing but such sums are read, where the samples do not depend on
+      states, and no scan stays. In one that stays it becomes [.., K, C] where it was [.., C, K].
     - `ode.solve`: a value h, a loop's state or any other, that becomes `h + dt sum b_i k_i`, where each `k_i` is one computation of `h + dt
       sum a_ij k_j`, and an explicit Runge-Kutta tableau has these coefficients. `h + f(h)` is a residual connection, and none.
 
