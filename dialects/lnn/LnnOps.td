@@ -105,9 +105,9 @@ def Lnn_QuadDotOp : Lnn_Op<"quad_dot", [Pure, AllTypesMatch<["lhs", "rhs", "accu
 def Lnn_CheckOp : Lnn_Op<"check", []> {
   let summary = "report an error to the caller where a condition does not hold";
   let description = [{
-    Where `condition` is false the run ends with an error that carries `message`. Control continues behind the op: what
-    follows must stay within memory whatever the condition was (clamp indices first). A condition that depends on
-    the sizes of the function's arguments alone is tested before anything runs.
+    Where `condition` is false the run ends here with an error that carries `message`. What follows and has no side
+    effects may have been moved in front of the op: it must stay within memory whatever the condition was (clamp indices
+    first). A condition that depends on the sizes of the function's arguments alone is tested before anything runs.
 
     ```mlir
     lnn.check %same, "Add_3: the first operand's dimension 0 must equal the second's"

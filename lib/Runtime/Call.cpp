@@ -168,7 +168,7 @@ void Call::reserve(const int64_t *sizes, const std::vector<size_t> &inputs,
     }
   computeSizes();
   scratch.reserve(scratchBytes);
-  parts.prepare(inDims, outDims);
+  parts.prepare(inDims, outDims, scratchBytes);
   for (size_t i : inputs) {
     int64_t bytes =
         denseBytes(model.abi->inputs[i].dtype,
@@ -404,13 +404,13 @@ void Call::failRun() const {
                           : "the model failed and did not say why");
 }
 
-/// On the model's threads; false, and nothing done, where it has none to help,
-/// or the batch cannot be split.
+/// In parts, on the model's threads; false, and nothing done, where it has none
+/// to help and parts alone are no help either, or the batch cannot be split.
 bool Call::runParts() {
-  if (!model.pool || !model.rows || figures || !parts.prepare(inDims, outDims))
+  if (!model.rows || figures || !parts.prepare(inDims, outDims, scratchBytes))
     return false;
   int32_t message = -1;
-  switch (parts.run(*model.pool, in, out, message)) {
+  switch (parts.run(model.pool, in, out, message)) {
   case Parts::Busy:
     return false;
   case Parts::Failed:

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unistd.h>
 
 namespace lnn::runtime {
 
@@ -14,6 +15,8 @@ static constexpr int64_t leastRows = 16;
 /// Vectors are whole in multiples of that many rows.
 static constexpr int64_t rowsOfVectors = 8;
 static constexpr int64_t mostParts = 4096;
+/// Of a part where there is one thread.
+static constexpr int64_t rowsAlone = 32;
 
 static int64_t divideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -27,6 +30,11 @@ static int64_t chunkFor(int64_t rows, int64_t threads) {
   int64_t fine = std::max<int64_t>(32, round(divideUp(rows, 4 * threads)));
   int64_t chunk = std::min(round(divideUp(rows, threads)), fine);
   return std::max(chunk, round(divideUp(rows, mostParts)));
+}
+
+int64_t Parts::largeScratch() {
+  static const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return (cache > 0 ? cache : 1 << 20) / 2;
 }
 
 //===- Preparing ----------------------------------------------------------===//
@@ -75,7 +83,8 @@ bool Parts::plan(const std::vector<int64_t> &in,
   if (!findRows(abi.input_axes, model.inputDims, in) ||
       !findRows(abi.output_axes, model.outputDims, results) || rows < leastRows)
     return false;
-  chunk = abi.chunk ? abi.chunk : chunkFor(rows, threads);
+  chunk = abi.chunk ? abi.chunk
+                    : (threads > 1 ? chunkFor(rows, threads) : rowsAlone);
   int64_t count = divideUp(rows, chunk);
   if (count < 2 || count > mostParts || (abi.chunk && rows % chunk))
     return false;
@@ -116,19 +125,31 @@ void Parts::makeWorkers() {
   }
 }
 
+/// One thread gains what it needs not fetch from memory further away; it must
+/// not have to copy for that.
+bool Parts::isWorthAlone(int64_t wholeScratch) const {
+  auto copies = [](const Layout &layout) { return layout.outer > 1; };
+  return wholeScratch > largeScratch() && scratchBytes <= wholeScratch / 2 &&
+         std::none_of(inLayouts.begin(), inLayouts.end(), copies) &&
+         std::none_of(outLayouts.begin(), outLayouts.end(), copies);
+}
+
 bool Parts::prepare(const std::vector<int64_t> &newInDims,
-                    const std::vector<int64_t> &newOutDims) {
-  if (!model.rows || !model.pool || model.pool->threads() < 2)
+                    const std::vector<int64_t> &newOutDims,
+                    int64_t wholeScratch) {
+  uint32_t wanted = model.pool ? model.pool->threads() : 1;
+  if (!model.rows || (wanted < 2 && wholeScratch <= largeScratch()))
     return false;
-  if (threads == model.pool->threads() && inDims == newInDims &&
-      outDims == newOutDims)
+  if (threads == wanted && inDims == newInDims && outDims == newOutDims)
     return possible;
   threads = 0; // until all is there
   possible = false;
   inDims = newInDims;
   outDims = newOutDims;
-  uint32_t wanted = threads = model.pool->threads();
-  possible = plan(inDims, outDims);
+  whole = wholeScratch;
+  threads = wanted;
+  possible =
+      plan(inDims, outDims) && (wanted > 1 || isWorthAlone(wholeScratch));
   threads = 0;
   if (possible)
     for (Worker &worker : workers) {
@@ -150,7 +171,7 @@ bool Parts::prepare(const std::vector<int64_t> &newInDims,
 
 void Parts::prepareLike(const Parts &other) {
   if (other.threads)
-    prepare(other.inDims, other.outDims);
+    prepare(other.inDims, other.outDims, other.whole);
 }
 
 //===- Running ------------------------------------------------------------===//
@@ -247,7 +268,7 @@ void Parts::runPart(Worker &worker, uint32_t part) {
       });
 }
 
-Parts::Outcome Parts::run(lnn_pool &pool, const std::vector<const void *> &from,
+Parts::Outcome Parts::run(lnn_pool *pool, const std::vector<const void *> &from,
                           const std::vector<void *> &to, int32_t &message) {
   in = &from;
   out = &to;
@@ -257,7 +278,10 @@ Parts::Outcome Parts::run(lnn_pool &pool, const std::vector<const void *> &from,
     auto &self = *static_cast<Parts *>(context);
     self.runPart(self.workers[worker], part);
   };
-  if (!pool.run(body, this, parts))
+  if (threads < 2)
+    for (uint32_t part = 0; part < parts; ++part)
+      runPart(workers[0], part);
+  else if (!pool->run(body, this, parts))
     return Busy;
   uint32_t first = UINT32_MAX;
   for (const Worker &worker : workers)

@@ -21,14 +21,19 @@ public:
   explicit Parts(const lnn_model &model) : model(model) {}
 
   /// Memory for a run of these sizes on the model's threads; false if that
-  /// can't be split, or isn't worth it. Repeated, it does nothing.
+  /// can't be split, or isn't worth it. One thread does parts one after the
+  /// other where what a run as a whole needs, `wholeScratch` bytes, is more
+  /// than caches hold. Repeated, it does nothing.
   bool prepare(const std::vector<int64_t> &inDims,
-               const std::vector<int64_t> &outDims);
+               const std::vector<int64_t> &outDims, int64_t wholeScratch);
+  /// Scratch that one thread gains nothing from splitting has at most so many
+  /// bytes.
+  static int64_t largeScratch();
   /// As another's last.
   void prepareLike(const Parts &other);
   /// The run that was prepared. Busy: the threads work for another call. Failed
   /// with the message of the first part that failed, or noMemory.
-  Outcome run(lnn_pool &pool, const std::vector<const void *> &in,
+  Outcome run(lnn_pool *pool, const std::vector<const void *> &in,
               const std::vector<void *> &out, int32_t &message);
 
 private:
@@ -60,6 +65,7 @@ private:
   bool findRows(const int32_t *axes, const std::vector<size_t> &first,
                 const std::vector<int64_t> &dims);
   void setRows(Worker &worker, int64_t count) const;
+  bool isWorthAlone(int64_t wholeScratch) const;
   void makeWorkers();
   void runPart(Worker &worker, uint32_t part);
   static void *allocOutput(void *context, int32_t index, const int64_t *dims);
@@ -73,7 +79,7 @@ private:
   std::vector<int64_t> inDims, outDims;
   uint32_t threads = 0;
   bool possible = false;
-  int64_t rows = 0, chunk = 0;
+  int64_t rows = 0, chunk = 0, whole = 0;
   uint32_t parts = 0;
   int64_t scratchBytes = 0;
   std::vector<Layout> inLayouts, outLayouts;

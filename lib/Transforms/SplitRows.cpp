@@ -463,8 +463,8 @@ std::optional<DimClasses::Rows> DimClasses::rowsOf(BlockArgument argument,
 /// How many rows a run of a fixed batch makes; 0: it is too small, or has no
 /// such divisor. Vectors are whole in multiples of 8, and a few runs for each
 /// thread even out what disturbs one of them.
-int64_t chunkOf(int64_t batch) {
-  constexpr int64_t least = 8, most = 32;
+int64_t chunkOf(int64_t batch, int64_t least) {
+  constexpr int64_t most = 32;
   int64_t limit = std::clamp(batch / 8, 2 * least, most);
   for (int64_t multiple : {8, 4, 1})
     for (int64_t rows = limit; rows >= least; --rows)
@@ -555,6 +555,8 @@ void retype(func::FuncOp func, const DimClasses &classes, unsigned leader,
 }
 
 struct SplitRowsPass : impl::LnnSplitRowsPassBase<SplitRowsPass> {
+  using LnnSplitRowsPassBase::LnnSplitRowsPassBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -573,7 +575,7 @@ struct SplitRowsPass : impl::LnnSplitRowsPassBase<SplitRowsPass> {
   }
 
   /// False where the copy isn't wanted.
-  static bool split(ModuleOp module, func::FuncOp copy) {
+  bool split(ModuleOp module, func::FuncOp copy) {
     DimClasses classes(copy);
     std::optional<DimClasses::Rows> best;
     for (BlockArgument argument : copy.getArguments())
@@ -581,14 +583,15 @@ struct SplitRowsPass : impl::LnnSplitRowsPassBase<SplitRowsPass> {
         auto rows = classes.rowsOf(argument, i);
         if (!rows || !rows->hasResult ||
             (best && rows->tensors <= best->tensors) ||
-            (!ShapedType::isDynamic(rows->size) && !chunkOf(rows->size)))
+            (!ShapedType::isDynamic(rows->size) &&
+             !chunkOf(rows->size, fewest)))
           continue;
         best = rows;
       }
     if (!best)
       return false;
     bool dynamic = ShapedType::isDynamic(best->size);
-    int64_t chunk = dynamic ? 0 : chunkOf(best->size);
+    int64_t chunk = dynamic ? 0 : chunkOf(best->size, fewest);
     SmallVector<int64_t> inputs, outputs;
     for (Value argument : copy.getArguments())
       inputs.push_back(classes.axisOf(argument, best->leader));

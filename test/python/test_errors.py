@@ -8,6 +8,7 @@ import lnnc
 import numpy as np
 import pytest
 from conftest import BUILD, make_leaky, make_onnx, zoo_path
+from onnx import TensorProto, helper, numpy_helper
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +219,49 @@ def test_versions_for_several_processors(leaky, tmp_path):
     )
     assert done.returncode == 2 and "a shared object only" in done.stderr
     compiles(leaky)
+
+
+def test_a_check_that_fails_in_a_branch_ends_the_run():
+    """The sizes of what follows it would be negative."""
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((64, 1, 256)).astype("f4")
+    branch = lambda name, scale: helper.make_graph(  # noqa: E731
+        [
+            helper.make_node("Mul", ["x", scale], [f"{name}_x"]),
+            helper.make_node("Conv", [f"{name}_x", "w"], [f"{name}_c"], name="filter"),
+            helper.make_node("Relu", [f"{name}_c"], [f"{name}_r"]),
+            helper.make_node("Conv", [f"{name}_r", "v"], [name], pads=[1, 1]),
+        ],
+        name,
+        [],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
+    )
+    graph = helper.make_graph(
+        [
+            helper.make_node(
+                "If", ["c"], ["y"],
+                then_branch=branch("a", "one"), else_branch=branch("b", "two"),
+            )
+        ],
+        "g",
+        [
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1, "time"]),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 32, "t"])],
+        [
+            numpy_helper.from_array(weights, "w"),
+            numpy_helper.from_array(rng.standard_normal((32, 64, 3)).astype("f4"), "v"),
+            numpy_helper.from_array(np.float32(1), "one"),
+            numpy_helper.from_array(np.float32(2), "two"),
+        ],
+    )  # fmt: skip
+    model = lnnc.compile(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    )
+    good = {"c": np.array(True), "x": rng.standard_normal((2, 1, 300)).astype("f4")}
+    want = model.run(good)["y"]
+    for time in (1, 100, 254) * 20:
+        with pytest.raises(lnnc.Error, match="filter.*must not be smaller than the kernel"):
+            model.run({"c": np.array(time > 1), "x": np.ones((3, 1, time), "f4")})
+    assert model.run(good)["y"].tobytes() == want.tobytes()

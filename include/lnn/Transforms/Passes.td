@@ -49,6 +49,9 @@ def LnnSplitRowsPass : Pass<"lnn-split-rows", "::mlir::ModuleOp"> {
     func.func @main_rows(%x: tensor<32x8xf32>, %w: tensor<8x4xf32>) -> tensor<32x4xf32> {
     ```
   }];
+  let options = [
+    Option<"fewest", "fewest", "int64_t", "8", "rows of a part, where the batch is fixed: as many as code for all rows needs to be what it is">
+  ];
   let dependentDialects = ["::lnn::LnnDialect"];
 }
 

@@ -51,7 +51,7 @@ private:
   LLVMTypeConverter converter;
   Type pointer;
   Location loc;
-  Value call, status;
+  Value call;
   Value unwanted; ///< figures that nobody asked for
   SmallVector<int64_t> firstOutputDim;
 
@@ -179,8 +179,6 @@ void EntryLowering::lowerArguments() {
   SmallVector<BlockArgument> arguments(entry.getArguments());
   call = entry.addArgument(pointer, loc);
   b.setInsertionPointToStart(&entry);
-  status = LLVM::AllocaOp::create(b, loc, pointer, b.getI32Type(), i32(1));
-  LLVM::StoreOp::create(b, loc, i32(0), status);
   if (main->hasAttr("lnn.regions"))
     unwanted = LLVM::AllocaOp::create(b, loc, pointer, b.getI64Type(), i32(4));
   Value inputs = loadPointer(call, Inputs), dims = loadPointer(call, Dims);
@@ -216,6 +214,10 @@ void EntryLowering::lowerOutput(OutputOp op) {
   loc = op.getLoc();
   auto type = cast<MemRefType>(op.getBuffer().getType());
   SmallVector<Value> sizes = allSizes(type, op.getSizes());
+  // One that is negative is for a check to tell of, which may come later.
+  for (auto [i, size] : llvm::enumerate(sizes))
+    if (type.isDynamicDim(i))
+      size = arith::MaxSIOp::create(b, loc, size, i64(0));
   int64_t index = op.getIndex();
   Value dims = element(loadPointer(call, OutputDims), b.getI64Type(),
                        firstOutputDim[index]);
@@ -276,8 +278,8 @@ void EntryLowering::lowerCheck(CheckOp op) {
   Block *fails = b.createBlock(rest);
   callService(Fail, {i32(number ? number.getInt() : 0)}, {b.getI32Type()},
               Type());
-  LLVM::StoreOp::create(b, loc, i32(1), status);
-  cf::BranchOp::create(b, loc, rest);
+  // What follows may rely on it: sizes that it would compute may be negative.
+  func::ReturnOp::create(b, loc, i32(1));
   b.setInsertionPointToEnd(before);
   cf::CondBranchOp::create(b, loc, op.getCondition(), rest, fails);
   op->erase();
@@ -483,8 +485,8 @@ LogicalResult EntryLowering::run() {
       main->getParentOp()->setAttr("lnn.threads", b.getUnitAttr());
     } else {
       b.setInsertionPoint(op);
-      op->setOperands(
-          Value(LLVM::LoadOp::create(b, op->getLoc(), b.getI32Type(), status)));
+      loc = op->getLoc();
+      op->setOperands(i32(0));
     }
   }
   releaseTiles();

@@ -64,9 +64,14 @@ static void buildTensorStage(OpPassManager &pm,
   pm.addPass(createSymbolDCEPass());
   pm.addNestedPass<func::FuncOp>(createLnnUnifySizesPass());
   addCleanup(pm);
-  if (options.split && !options.profile)
-    pm.addPass(createLnnSplitRowsPass());
   bool narrow = options.products == "bf16";
+  if (options.split && !options.profile) {
+    // Parts of fewer rows than a tile has would not be computed on tiles.
+    LnnSplitRowsPassOptions split;
+    if (narrow && features.tiles)
+      split.fewest = 16;
+    pm.addPass(createLnnSplitRowsPass(split));
+  }
   ProductFeatures products = features;
   products.tiles &= narrow;
   products.pairs &= narrow;
