@@ -109,6 +109,27 @@ TEST(Pool, PartsAreOfEightRowsAndTheFirstSaysWhatHasNoRows) {
   EXPECT_EQ(run(100)[0], 100);
 }
 
+TEST(Pool, OneThreadHasPartsWhereAllRowsNeedMoreThanCachesHold) {
+  Model model = load("largeparts");
+  std::set<std::string> before = threadsNow();
+  auto run = [&](int64_t rows) {
+    Floats x({rows}), y({rows}), n({1});
+    std::fill(x.data.begin(), x.data.end(), 1.0f);
+    lnn_tensor in = x.tensor(), out[] = {y.tensor(), n.tensor()};
+    EXPECT_EQ(lnn_run(model.get(), &in, 1, out, 2), LNN_OK) << lnn_last_error();
+    EXPECT_EQ(n.data[0], y.data[0]) << "the sum of another part";
+    return y.data;
+  };
+  // As a whole: few rows, and those that a part would be half of, or more.
+  EXPECT_EQ(run(15)[0], 15);
+  EXPECT_EQ(run(33)[0], 33);
+  std::vector<float> many = run(1000);
+  EXPECT_EQ(many[0], 32);
+  EXPECT_EQ(many[999], 1000 % 32);
+  EXPECT_EQ(run(15)[0], 15);
+  EXPECT_EQ(threadsNow(), before);
+}
+
 /// What fixtures/loop.c computes; returns how many threads it was told of.
 float expectLoop(const Model &model, int64_t count, int64_t partOf = 0) {
   Floats x({count}), y({count}), n({1});
