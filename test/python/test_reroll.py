@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 import unrolled
 from conftest import BUILD, assert_close, assert_same, zoo_path, zoo_sets
+from onnx import TensorProto, helper, numpy_helper
 
 ZOO_LOOPS = {
     "ltc_ncp_seq_t16": 16,
@@ -94,3 +95,68 @@ def test_graph_has_its_loops(name, tmp_path):
 @pytest.mark.parametrize("name", ZOO_LOOPS)
 def test_zoo_has_its_loops(name):
     assert max(trip for trip, _, _ in loops(zoo_path(name))) == ZOO_LOOPS[name]
+
+
+def test_sizes_that_steps_and_the_rest_of_the_graph_read():
+    """As torchdiffeq's solvers with time as an input of the field.
+
+    The shape of each state is read, the first one's for the solution, too.
+    """
+    rng = np.random.default_rng(3)
+    w = rng.standard_normal((5, 4)).astype("f4") * 0.5
+    steps = 9
+    constants = {
+        "w": w,
+        "dt": np.float32(0.1),
+        "zero": np.int64(0),
+        "one": np.int64(1),
+        "axis": np.array([0]),
+        "last": np.array([1]),
+        "two": np.array([2]),
+    }
+    constants |= {f"t{k}": np.float32(0.1 * k) for k in range(steps)}
+    node, nodes, state = helper.make_node, [], "x"
+    for k in range(steps):
+        nodes += [
+            node("Shape", [state], [f"shape{k}"]),
+            node("Gather", [f"shape{k}", "zero"], [f"rows{k}"]),
+            node("Unsqueeze", [f"rows{k}", "axis"], [f"count{k}"]),
+            node("Concat", [f"count{k}", "last"], [f"column{k}"], axis=0),
+            node("Expand", [f"t{k}", f"column{k}"], [f"time{k}"]),
+            node("Concat", [state, f"time{k}"], [f"input{k}"], axis=1),
+            node("MatMul", [f"input{k}", "w"], [f"product{k}"]),
+            node("Tanh", [f"product{k}"], [f"slope{k}"]),
+            node("Mul", [f"slope{k}", "dt"], [f"change{k}"]),
+            node("Add", [state, f"change{k}"], [f"h{k}"]),
+        ]
+        state = f"h{k}"
+    # A solution of zeros, of the size that the first step has read, and both states in it.
+    nodes += [
+        node("Gather", ["shape0", "one"], ["width"]),
+        node("Unsqueeze", ["width", "axis"], ["columns"]),
+        node("Concat", ["two", "count0", "columns"], ["size"], axis=0),
+        node("ConstantOfShape", ["size"], ["empty"]),
+        node("Shape", [state], ["lastshape"]),
+        node("Expand", ["x", "lastshape"], ["first"]),
+        node("Unsqueeze", ["first", "axis"], ["begin"]),
+        node("Unsqueeze", [state, "axis"], ["end"]),
+        node("Concat", ["begin", "end"], ["both"], axis=0),
+        node("Add", ["empty", "both"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "ode",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, "batch", 4])],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    rolled, plain = lnnc.compile(model), lnnc.compile(model, reroll=False)
+    for batch in (1, 3, 8):
+        x = rng.standard_normal((batch, 4)).astype("f4")
+        h = x.astype("f8")
+        for k in range(steps):
+            time = np.full((batch, 1), np.float32(0.1 * k))
+            h = h + np.float64(np.float32(0.1)) * np.tanh(np.concatenate([h, time], 1) @ w)
+        for compiled in (rolled, plain):
+            np.testing.assert_allclose(compiled(x=x)["y"], np.stack([x, h]), atol=1e-6)

@@ -66,7 +66,7 @@ private:
   llvm::DenseMap<std::pair<uint64_t, int64_t>, BodyRef> sliceIndex;
   std::vector<std::optional<BodyRef>> built; // by place
   SmallVector<Output> outputs;
-  std::vector<char> input;                     // by place
+  std::vector<char> input, size;               // by place
   SmallVector<std::pair<int, Ref>> lastStates; // state, value that it replaces
   int64_t extracted = 0; // values that are read one by one
 
@@ -187,8 +187,10 @@ void Collapser::findOutput(int place, int res) {
 
 void Collapser::findOutputs() {
   input = inputPlaces(graph, run);
+  size = sizePlaces(graph, run);
   for (int place = 0; place < run.places(); ++place)
-    for (unsigned res = 0; !input[place] && res < labelAt(place).types.size();
+    for (unsigned res = 0;
+         !input[place] && !size[place] && res < labelAt(place).types.size();
          ++res)
       findOutput(place, res);
 }
@@ -697,10 +699,16 @@ bool Collapser::rewrite() {
   for (auto [k, out] : llvm::enumerate(outputs))
     replaceOutput(out, {id, int(run.states.size() + k)},
                   squeezed(out).has_value());
-  for (auto &iteration : run.backward)
-    for (auto [place, node] : llvm::enumerate(iteration))
-      if (node >= 0 && !input[place])
-        graph.collapsed[node] = 1;
+  for (int i = 0; i < trip; ++i)
+    for (int place = 0; place < run.places(); ++place) {
+      int node = run.node(i, place);
+      if (node < 0 || input[place] || (size[place] && i == 0))
+        continue;
+      graph.collapsed[node] = 1;
+      for (unsigned res = 0; size[place] && res < labelAt(place).types.size();
+           ++res)
+        graph.replace({node, int(res)}, {run.node(0, place), int(res)});
+    }
   return true;
 }
 

@@ -63,6 +63,39 @@ std::vector<char> lnn::reroll::inputPlaces(const Graph &graph, const Run &run) {
   return result;
 }
 
+std::vector<char> lnn::reroll::sizePlaces(const Graph &graph, const Run &run) {
+  static const llvm::StringSet<> arithmetic = {
+      "Gather", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Concat", "Cast",
+      "Add",    "Sub",   "Mul",     "Div",       "Equal",   "Where"};
+  auto isSmall = [](Type type) {
+    auto shaped = dyn_cast<RankedTensorType>(type);
+    return shaped && shaped.hasStaticShape() && shaped.getRank() <= 1 &&
+           shaped.getElementType().isInteger();
+  };
+  std::vector<char> result(run.places(), 1);
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (int place = 0; place < run.places(); ++place) {
+      const Label &label = graph.labelOf(run.model(place));
+      bool takesSize = label.is("Shape") || label.is("Size");
+      bool counts = !label.loop && !label.original && !label.domain &&
+                    (takesSize || arithmetic.contains(label.type)) &&
+                    run.node(0, place) >= 0 &&
+                    llvm::all_of(label.types, isSmall);
+      for (const OperandClass &cls : run.classes[place])
+        counts &= cls.kind == OperandClass::Invariant ||
+                  (takesSize && cls.kind == OperandClass::Carried) ||
+                  (!takesSize && cls.kind == OperandClass::Internal &&
+                   result[cls.id]);
+      if (result[place] && !counts) {
+        result[place] = 0;
+        changed = true;
+      }
+    }
+  }
+  return result;
+}
+
 /// The latest of the run's iterations (counted backward) that the values depend
 /// on. The run's nodes stand at `first` or behind it.
 std::optional<int> Matcher::dependsOnRun(const Run &run, ArrayRef<Ref> values) {

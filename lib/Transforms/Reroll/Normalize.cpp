@@ -2,7 +2,8 @@
 //
 // A result that is collected step by step, by ScatterND of one row at a time or
 // by Concat with what there is so far, becomes one Concat of all parts. Shapes
-// that are known become constants, so that no step reads what it collects.
+// that are known become constants, and equal ones are read once, so that no
+// step reads what it collects.
 //
 //===----------------------------------------------------------------------===//
 #include "Graph.h"
@@ -23,6 +24,31 @@ static bool foldShape(Graph &graph, int id) {
   graph.replace({id, 0}, graph.integers(type.getShape()));
   return true;
 }
+
+namespace {
+/// Tensors of equal sizes have one Shape node, the first: no step then reads
+/// another's for its sizes.
+class ShapeMerger {
+public:
+  explicit ShapeMerger(Graph &graph) : graph(graph) {}
+  bool merge(int id) {
+    const Label &label = graph.labelOf(id);
+    if (!label.is("Shape") || graph.nodes[id].operands.size() != 1)
+      return false;
+    auto [it, isNew] =
+        first.try_emplace({graph.shapeOf(graph.nodes[id].operands[0]),
+                           label.attrs.getAsOpaquePointer()},
+                          Ref{id, 0});
+    if (!isNew)
+      graph.replace({id, 0}, it->second);
+    return !isNew;
+  }
+
+private:
+  Graph &graph;
+  llvm::DenseMap<std::pair<int, const void *>, Ref> first;
+};
+} // namespace
 
 static bool hasOneUse(const Graph &graph, Ref ref) {
   return !ref.leaf() && graph.usesOf(ref.id).size() == 1;
@@ -141,8 +167,9 @@ bool Graph::normalize() {
     return false;
   // Shapes first: they read what is collected.
   bool changed = false;
+  ShapeMerger shapes(*this);
   for (int id : order)
-    changed |= foldShape(*this, id);
+    changed |= foldShape(*this, id) || shapes.merge(id);
   if (changed && !refresh())
     return false;
   changed = false;

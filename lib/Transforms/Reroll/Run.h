@@ -52,6 +52,11 @@ struct Run {
 /// that may as well be taken twice, inside of the loop and outside of it.
 std::vector<char> inputPlaces(const Graph &graph, const Run &run);
 
+/// By place: whether it is computed of the sizes of states, which are those
+/// that the states begin with, and of what is the same in all iterations. The
+/// first iteration's may as well be taken outside of the loop, and for all.
+std::vector<char> sizePlaces(const Graph &graph, const Run &run);
+
 /// Finds runs in a graph that is laid out. Knows which nodes are in the run at
 /// hand.
 class Matcher {
