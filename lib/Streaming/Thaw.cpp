@@ -111,6 +111,8 @@ std::optional<int64_t> Thaw::bound(Value data, int64_t axis, int64_t literal,
     return isEnd ? std::optional(kEnd) : std::nullopt;
   if (n == 1) // the first, or the last?
     return isIndex ? std::nullopt : std::optional(literal);
+  if (n == 2 && literal == 1 && isIndex) // the second, or the last?
+    return std::nullopt;
   if (literal == s.size() || literal == n - 1)
     return literal - n;
   if (2 * literal <= n)
@@ -139,6 +141,46 @@ std::string Thaw::wrongBound(Value data, int64_t axis) {
          ", which is of size " + s.at(data).dims[axis].str() + " here";
 }
 
+/// True where nodes of their own read all positions of the axis, one each:
+/// steps that are no loop.
+bool Thaw::isReadOneByOne(Value data, int64_t axis) {
+  Dim length = s.at(data).dims[axis];
+  if (!length.isConst() || length.value() < 2)
+    return false;
+  int64_t n = length.value(), rank = s.at(data).rank();
+  llvm::SmallDenseSet<int64_t> positions;
+  for (Operation *user : data.getUsers()) {
+    auto reader = dyn_cast<NodeOp>(user);
+    if (!reader || reader.getDomainAttr() || reader.getInputs().size() < 2 ||
+        reader.getInputs()[0] != data)
+      continue;
+    auto at = integersOf(reader.getInputs()[1]);
+    if (!at || at->size() != 1)
+      continue;
+    int64_t first = at->front() + (at->front() < 0 ? n : 0);
+    if (reader.getOpType() == "Gather") {
+      int64_t along = NodeView(reader).intAttr("axis", 0);
+      if (along + (along < 0 ? rank : 0) == axis)
+        positions.insert(first);
+    } else if (reader.getOpType() == "Slice" &&
+               reader.getInputs().size() >= 4) {
+      auto ends = integersOf(reader.getInputs()[2]),
+           axes = integersOf(reader.getInputs()[3]);
+      if (ends && axes && axes->size() == 1 &&
+          axes->front() + (axes->front() < 0 ? rank : 0) == axis &&
+          (ends->front() == first + 1 ||
+           (first + 1 == n && ends->front() >= n)))
+        positions.insert(first);
+    }
+  }
+  return int64_t(positions.size()) == n;
+}
+
+static std::string oneByOne(int64_t n) {
+  return "its " + std::to_string(n) +
+         " positions are read by as many nodes, whose steps are no loop";
+}
+
 std::string Thaw::sliceFault() {
   Value data = in(0);
   auto starts = integersOf(in(1)), ends = integersOf(in(2));
@@ -146,10 +188,13 @@ std::string Thaw::sliceFault() {
   if (!starts || !ends || !axes)
     return "";
   for (auto [k, axis] : llvm::enumerate(*axes))
-    if (k < starts->size() && k < ends->size() && s.varies(data, axis))
+    if (k < starts->size() && k < ends->size() && s.varies(data, axis)) {
       if (bound(data, axis, (*starts)[k], false) != (*starts)[k] ||
           bound(data, axis, (*ends)[k], true) != (*ends)[k])
         return wrongBound(data, axis);
+      if (isReadOneByOne(data, axis))
+        return oneByOne(s.at(data).dims[axis].value());
+    }
   return "";
 }
 
@@ -162,6 +207,8 @@ std::string Thaw::gatherFault() {
   for (int64_t i : *indices)
     if (bound(in(0), axis, i, false, true) != i)
       return wrongBound(in(0), axis);
+  if (isReadOneByOne(in(0), axis))
+    return oneByOne(s.at(in(0)).dims[axis].value());
   return "";
 }
 
@@ -192,6 +239,23 @@ std::string Thaw::loopFault() {
     return "";
   return "its trip count is the constant " +
          std::to_string(integersOf(in(0))->front());
+}
+
+/// Steps whose positions come from a constant that is scanned.
+std::string Thaw::scanFault() {
+  if (!indexedInLoop(node, s))
+    return "";
+  int64_t count = view.intAttr("num_scan_inputs", 0);
+  auto axes = node->getAttrOfType<DenseI64ArrayAttr>("scan_input_axes");
+  OperandRange inputs = node.getInputs();
+  for (auto [i, input] : llvm::enumerate(
+           inputs.take_back(std::min<int64_t>(count, inputs.size())))) {
+    int64_t axis = axes && i < axes.asArrayRef().size() ? axes[i] : 0;
+    axis += axis < 0 ? s.at(input).rank() : 0;
+    if (!s.varies(input, axis))
+      return "its steps read positions that are constants";
+  }
+  return "";
 }
 
 std::string Thaw::lengthsFault() {
@@ -306,6 +370,8 @@ std::string Thaw::fault() {
     text = reshapeFault();
   else if (is("Loop"))
     text = loopFault();
+  else if (is("Scan"))
+    text = scanFault();
   else if (isRecurrentOp())
     text = lengthsFault();
   if (text.empty() && losesSize())
@@ -399,7 +465,7 @@ bool Thaw::thawSlice() {
       continue;
     auto begin = bound(data, axis, (*starts)[k], false),
          end = bound(data, axis, (*ends)[k], true);
-    if (!begin || !end)
+    if (!begin || !end || isReadOneByOne(data, axis))
       return false;
     (*starts)[k] = *begin;
     (*ends)[k] = *end;
@@ -419,7 +485,7 @@ bool Thaw::thawGather() {
   axis += axis < 0 ? s.at(in(0)).rank() : 0;
   auto indices = integersOf(in(1));
   auto constant = in(1).getDefiningOp<arith::ConstantOp>();
-  if (!indices || !constant)
+  if (!indices || !constant || isReadOneByOne(in(0), axis))
     return false;
   for (int64_t &i : *indices) {
     auto moved = bound(in(0), axis, i, false, true);

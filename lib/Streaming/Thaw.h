@@ -34,8 +34,9 @@ private:
   std::optional<int64_t> bound(mlir::Value data, int64_t axis, int64_t literal,
                                bool isEnd, bool isIndex = false);
   std::string wrongBound(mlir::Value data, int64_t axis);
-  std::string sliceFault(), gatherFault(), reshapeFault(), loopFault(),
-      lengthsFault();
+  bool isReadOneByOne(mlir::Value data, int64_t axis);
+  std::string sliceFault(), gatherFault(), scanFault(), reshapeFault(),
+      loopFault(), lengthsFault();
   std::string fixedOperand();
   std::optional<int64_t> placeInReshape();
   bool losesSize();

@@ -263,6 +263,40 @@ def test_a_time_in_the_middle():
     refused(nodes, {"i": np.array(4)}, "'/Gather_0'.*constant position")
 
 
+@pytest.mark.parametrize("steps", [2, 3])
+def test_steps_that_are_no_loop(steps):
+    """Too few to be one: the first, the second and the last."""
+    nodes, h = [], "z"
+    for k in range(steps):
+        nodes += [
+            ("Gather", ["x", f"i{k}"], [f"x{k}"], {"axis": 1}),
+            ("Add", [f"x{k}", h], [f"s{k}"], {}),
+            ("Tanh" if k % 2 else "Sin", [f"s{k}"], [f"h{k}"], {}),
+        ]
+        h = f"h{k}"
+    nodes.append(("Identity", [h], ["y"], {}))
+    inits = {f"i{k}": np.array(k) for k in range(steps)} | {"z": f32(2, 4)}
+    refused(nodes, inits, rf"'/Gather_0'.*its {steps} positions are read", shape=(2, steps, 4))
+
+
+def test_windows_at_constant_positions():
+    """Steps that each read three samples: a loop, over positions that are constants."""
+    nodes, h = [], "z"
+    for k in range(8):
+        nodes += [
+            ("Slice", ["x", f"b{k}", f"e{k}", "one"], [f"x{k}"], {}),
+            ("ReduceMean", [f"x{k}"], [f"m{k}"], {"axes": [1], "keepdims": 0}),
+            ("Add", [f"m{k}", h], [f"s{k}"], {}),
+            ("Tanh", [f"s{k}"], [f"h{k}"], {}),
+        ]
+        h = f"h{k}"
+    nodes.append(("Identity", [h], ["y"], {}))
+    inits = {f"b{k}": np.array([k]) for k in range(8)}
+    inits |= {f"e{k}": np.array([k + 3]) for k in range(8)}
+    inits |= {"z": f32(2, 4), "one": np.array([1])}
+    refused(nodes, inits, "positions that are constants|constant position", shape=(2, 10, 4))
+
+
 def refused_batch(nodes, inits, match):
     model = make_onnx(nodes, {"x": ("f4", [1, 6, 4])}, {"y": ("f4", None)}, inits)
     with pytest.raises(lnnc.UnsupportedError, match=match):
