@@ -109,6 +109,7 @@ private:
   bool request(ModuleOp module);
   LogicalResult lower(ModuleOp module, const Target &target,
                       const TargetOptions &targetOptions);
+  bool mayLeaveUnrolled(ModuleOp module, const TargetOptions &version) const;
   using Emit = std::function<llvm::Error(size_t version, OutputKind,
                                          llvm::raw_pwrite_stream &)>;
   llvm::Error write(const Target &target, const TargetOptions &targetOptions,
@@ -313,6 +314,22 @@ static std::string checkPrecision(const CompileOptions &options) {
   return error;
 }
 
+/// True where it is worth a second attempt without re-rolling: not where that
+/// takes long, or where loops are what was asked for.
+bool Compilation::mayLeaveUnrolled(ModuleOp module,
+                                   const TargetOptions &version) const {
+  constexpr int64_t many = 20000;
+  if (!version.reroll || !options.dynamic.empty() || options.streaming)
+    return false;
+  int64_t count = 0;
+  return !module
+              .walk([&](Operation *) {
+                return ++count > many ? WalkResult::interrupt()
+                                      : WalkResult::advance();
+              })
+              .wasInterrupted();
+}
+
 void Compilation::run() {
   const Target *target = lookupTarget(options.target);
   if (!target)
@@ -378,11 +395,29 @@ void Compilation::run() {
                            : OwningOpRef<ModuleOp>(module->clone()));
     if (i > 0)
       (*lowered.back())->setAttr("lnn.version", b.getI64IntegerAttr(i));
-    if (failed(lower(*lowered.back(), *target, version)))
-      return failFromDiagnostics(errors && errors == notSupported
-                                     ? ErrorKind::Unsupported
-                                     : ErrorKind::Compile,
-                                 "lowering");
+    // What a loop makes of a graph may be refused where the graph is not.
+    OwningOpRef<ModuleOp> asExported =
+        mayLeaveUnrolled(*lowered.back(), version)
+            ? OwningOpRef<ModuleOp>(lowered.back()->clone())
+            : OwningOpRef<ModuleOp>();
+    size_t start = result.diagnostics.size();
+    if (succeeded(lower(*lowered.back(), *target, version)))
+      continue;
+    size_t said = result.diagnostics.size();
+    unsigned before[] = {errors, notSupported};
+    version.reroll = false;
+    if (asExported && succeeded(lower(*asExported, *target, version))) {
+      lowered.back() = std::move(asExported);
+      result.diagnostics.erase(start, said - start);
+      errors = notSupported = 0;
+      continue;
+    }
+    result.diagnostics.resize(said);
+    std::tie(errors, notSupported) = std::tie(before[0], before[1]);
+    return failFromDiagnostics(errors && errors == notSupported
+                                   ? ErrorKind::Unsupported
+                                   : ErrorKind::Compile,
+                               "lowering");
   }
   size_t left = lowered.size();
   auto emit = [&](size_t i, OutputKind what, llvm::raw_pwrite_stream &os) {

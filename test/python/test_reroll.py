@@ -160,3 +160,58 @@ def test_sizes_that_steps_and_the_rest_of_the_graph_read():
             h = h + np.float64(np.float32(0.1)) * np.tanh(np.concatenate([h, time], 1) @ w)
         for compiled in (rolled, plain):
             np.testing.assert_allclose(compiled(x=x)["y"], np.stack([x, h]), atol=1e-6)
+
+
+def test_a_graph_whose_loops_are_refused_is_compiled_as_it_is():
+    """Implicit steps, by iteration to a fixed point, of a field with time as an input."""
+    rng = np.random.default_rng(4)
+    w = rng.standard_normal((5, 4)).astype("f4") * 0.3
+    steps, iterations = 8, 4
+    node, nodes, h, parts = helper.make_node, [], "x", ["y"]
+    constants = {
+        "w": w,
+        "bias": np.zeros(4, "f4"),
+        "dt": np.float32(0.1),
+        "zero": np.array([0]),
+        "one": np.array([1]),
+    }
+    constants |= {f"t{k}": np.float32(0.1 * (k + 1)) for k in range(steps)}
+    for k in range(steps):
+        z = h
+        for i in range(iterations):
+            n = f"{k}_{i}"
+            nodes += [
+                node("Slice", [z, "zero", "one", "one"], [f"c{n}"]),
+                node("Shape", [f"c{n}"], [f"s{n}"], start=0),
+                node("Expand", [f"t{k}", f"s{n}"], [f"e{n}"]),
+                node("Concat", [z, f"e{n}"], [f"i{n}"], axis=-1),
+                node("Gemm", [f"i{n}", "w", "bias"], [f"p{n}"]),
+                node("Tanh", [f"p{n}"], [f"f{n}"]),
+                node("Mul", [f"f{n}", "t0"], [f"d{n}"]),
+                node("Add", [h, f"d{n}"], [f"z{n}"]),
+            ]
+            z = f"z{n}"
+        h = z
+        nodes.append(node("Unsqueeze", [h, "one"], [f"y{k}"]))
+        parts.append(f"y{k}")
+    nodes.append(node("Unsqueeze", ["x", "one"], ["first"]))
+    nodes.append(node("Concat", ["first", *parts[1:]], ["y"], axis=1))
+    graph = helper.make_graph(
+        nodes,
+        "implicit",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", steps + 1, 4])],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    compiled = lnnc.compile(model)
+    for batch in (1, 3):
+        x = rng.standard_normal((batch, 4)).astype("f4")
+        h, want = x.astype("f8"), [x.astype("f8")]
+        for k in range(steps):
+            z, time = h, np.full((batch, 1), np.float32(0.1 * (k + 1)))
+            for _ in range(iterations):
+                z = h + np.float64(np.float32(0.1)) * np.tanh(np.concatenate([z, time], 1) @ w)
+            h = z
+            want.append(h)
+        np.testing.assert_allclose(compiled(x=x)["y"], np.stack(want, 1), atol=1e-6)

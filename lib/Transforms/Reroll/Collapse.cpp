@@ -683,6 +683,8 @@ void Collapser::trace(int id) {
 }
 
 bool Collapser::rewrite() {
+  if (carriesSizes(graph, run))
+    return false;
   findOutputs();
   // Values read one by one take a node each.
   if (extracted > 2 && (trip < 5 || worth() < 4 * extracted))

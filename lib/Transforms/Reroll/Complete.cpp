@@ -63,7 +63,8 @@ std::vector<char> lnn::reroll::inputPlaces(const Graph &graph, const Run &run) {
   return result;
 }
 
-std::vector<char> lnn::reroll::sizePlaces(const Graph &graph, const Run &run) {
+/// A node that computes a few integers, as those of sizes are computed.
+static bool isSizeArithmetic(const Label &label) {
   static const llvm::StringSet<> arithmetic = {
       "Gather", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Concat", "Cast",
       "Add",    "Sub",   "Mul",     "Div",       "Equal",   "Where"};
@@ -72,21 +73,28 @@ std::vector<char> lnn::reroll::sizePlaces(const Graph &graph, const Run &run) {
     return shaped && shaped.hasStaticShape() && shaped.getRank() <= 1 &&
            shaped.getElementType().isInteger();
   };
+  return !label.loop && !label.original && !label.domain &&
+         arithmetic.contains(label.type) && llvm::all_of(label.types, isSmall);
+}
+
+static bool takesSize(const Label &label) {
+  return label.is("Shape") || label.is("Size");
+}
+
+std::vector<char> lnn::reroll::sizePlaces(const Graph &graph, const Run &run) {
   std::vector<char> result(run.places(), 1);
   for (bool changed = true; changed;) {
     changed = false;
     for (int place = 0; place < run.places(); ++place) {
       const Label &label = graph.labelOf(run.model(place));
-      bool takesSize = label.is("Shape") || label.is("Size");
-      bool counts = !label.loop && !label.original && !label.domain &&
-                    (takesSize || arithmetic.contains(label.type)) &&
-                    run.node(0, place) >= 0 &&
-                    llvm::all_of(label.types, isSmall);
+      bool first = takesSize(label),
+           counts =
+               (first || isSizeArithmetic(label)) && run.node(0, place) >= 0;
       for (const OperandClass &cls : run.classes[place])
-        counts &= cls.kind == OperandClass::Invariant ||
-                  (takesSize && cls.kind == OperandClass::Carried) ||
-                  (!takesSize && cls.kind == OperandClass::Internal &&
-                   result[cls.id]);
+        counts &=
+            cls.kind == OperandClass::Invariant ||
+            (first && cls.kind == OperandClass::Carried) ||
+            (!first && cls.kind == OperandClass::Internal && result[cls.id]);
       if (result[place] && !counts) {
         result[place] = 0;
         changed = true;
@@ -94,6 +102,27 @@ std::vector<char> lnn::reroll::sizePlaces(const Graph &graph, const Run &run) {
     }
   }
   return result;
+}
+
+bool lnn::reroll::carriesSizes(const Graph &graph, const Run &run) {
+  std::vector<char> ofSizes(run.places(), 0);
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (int place = 0; place < run.places(); ++place) {
+      const Label &label = graph.labelOf(run.model(place));
+      bool counts = takesSize(label);
+      if (!counts && isSizeArithmetic(label))
+        for (const OperandClass &cls : run.classes[place])
+          counts |= cls.kind == OperandClass::Internal && ofSizes[cls.id];
+      if (counts && !ofSizes[place]) {
+        ofSizes[place] = 1;
+        changed = true;
+      }
+    }
+  }
+  return llvm::any_of(run.states, [&](const Run::State &state) {
+    return ofSizes[state.place];
+  });
 }
 
 /// The latest of the run's iterations (counted backward) that the values depend

@@ -25,31 +25,6 @@ static bool foldShape(Graph &graph, int id) {
   return true;
 }
 
-namespace {
-/// Tensors of equal sizes have one Shape node, the first: no step then reads
-/// another's for its sizes.
-class ShapeMerger {
-public:
-  explicit ShapeMerger(Graph &graph) : graph(graph) {}
-  bool merge(int id) {
-    const Label &label = graph.labelOf(id);
-    if (!label.is("Shape") || graph.nodes[id].operands.size() != 1)
-      return false;
-    auto [it, isNew] =
-        first.try_emplace({graph.shapeOf(graph.nodes[id].operands[0]),
-                           label.attrs.getAsOpaquePointer()},
-                          Ref{id, 0});
-    if (!isNew)
-      graph.replace({id, 0}, it->second);
-    return !isNew;
-  }
-
-private:
-  Graph &graph;
-  llvm::DenseMap<std::pair<int, const void *>, Ref> first;
-};
-} // namespace
-
 static bool hasOneUse(const Graph &graph, Ref ref) {
   return !ref.leaf() && graph.usesOf(ref.id).size() == 1;
 }
@@ -167,9 +142,8 @@ bool Graph::normalize() {
     return false;
   // Shapes first: they read what is collected.
   bool changed = false;
-  ShapeMerger shapes(*this);
   for (int id : order)
-    changed |= foldShape(*this, id) || shapes.merge(id);
+    changed |= foldShape(*this, id);
   if (changed && !refresh())
     return false;
   changed = false;

@@ -57,6 +57,10 @@ std::vector<char> inputPlaces(const Graph &graph, const Run &run);
 /// first iteration's may as well be taken outside of the loop, and for all.
 std::vector<char> sizePlaces(const Graph &graph, const Run &run);
 
+/// True where an iteration hands sizes to the next: as values of a loop they
+/// would be no sizes any more.
+bool carriesSizes(const Graph &graph, const Run &run);
+
 /// Finds runs in a graph that is laid out. Knows which nodes are in the run at
 /// hand.
 class Matcher {
