@@ -469,6 +469,16 @@ bool Thaw::thawSlice() {
       return false;
     (*starts)[k] = *begin;
     (*ends)[k] = *end;
+    // What a loop does not go over, its first and last steps, is read apart.
+    bool scanned = llvm::all_of(node->getUsers(), [](Operation *user) {
+      auto reader = dyn_cast<NodeOp>(user);
+      return reader && !reader.getDomainAttr() && reader.getOpType() == "Scan";
+    });
+    int64_t least = std::max<int64_t>(*begin, 0) + (*end < 0 ? -*end : 0) +
+                    (*begin < 0 ? -*begin : 0);
+    constexpr int64_t many = 1 << 16;
+    if (scanned && least > 0 && least < many)
+      node->setAttr("lnn.least", b.getDenseI64ArrayAttr({axis, least}));
   }
   node->setOperand(1, integers(b, node.getLoc(), *starts));
   node->setOperand(2, integers(b, node.getLoc(), *ends));

@@ -297,6 +297,38 @@ def test_windows_at_constant_positions():
     refused(nodes, inits, "positions that are constants|constant position", shape=(2, 10, 4))
 
 
+def test_first_and_last_steps_that_are_apart():
+    """A loop between them, which needs both."""
+    n, nodes, h, parts = 9, [], "z", []
+    for k in range(n):
+        kind = "Sin" if k == 0 else "Sigmoid" if k == n - 1 else "Tanh"
+        nodes += [
+            ("Gather", ["x", f"i{k}"], [f"x{k}"], {"axis": 1}),
+            ("Mul", [h, "half"], [f"m{k}"], {}),
+            ("Add", [f"x{k}", f"m{k}"], [f"s{k}"], {}),
+            (kind, [f"s{k}"], [f"h{k}"], {}),
+            ("Unsqueeze", [f"h{k}", "one"], [f"y{k}"], {}),
+        ]
+        h = f"h{k}"
+        parts.append(f"y{k}")
+    nodes.append(("Concat", parts, ["y"], {"axis": 1}))
+    inits = {f"i{k}": np.array(k) for k in range(n)}
+    inits |= {"z": f32(2, 4), "half": np.float32(0.5), "one": np.array([1])}
+    model = make_onnx(nodes, {"x": ("f4", (2, n, 4))}, {"y": ("f4", None)}, inits)
+    compiled = lnnc.compile(model, dynamic={"x": {1: "time"}})
+    for time in (2, 3, 14):
+        x = f32(2, time, 4)
+        h, want = inits["z"].astype("f8"), []
+        for k in range(time):
+            s = x[:, k] + 0.5 * h
+            h = np.sin(s) if k == 0 else 1 / (1 + np.exp(-s)) if k == time - 1 else np.tanh(s)
+            want.append(h)
+        np.testing.assert_allclose(compiled(x=x)["y"], np.stack(want, 1), atol=1e-6)
+    for time in (0, 1):
+        with pytest.raises(lnnc.InputError, match="must be at least"):
+            compiled(x=f32(2, time, 4))
+
+
 def refused_batch(nodes, inits, match):
     model = make_onnx(nodes, {"x": ("f4", [1, 6, 4])}, {"y": ("f4", None)}, inits)
     with pytest.raises(lnnc.UnsupportedError, match=match):

@@ -364,6 +364,14 @@ LogicalResult expandSlice(ExpandContext &ctx) {
     return failure();
   Value data = input(ctx, 0);
   int64_t rank = ctx.inInfo(0).rank();
+  // Of axis and size: steps of a loop that are apart have to be there.
+  if (auto least = ctx.op->getAttrOfType<DenseI64ArrayAttr>("lnn.least");
+      least && least.size() == 2 && least[0] >= 0 && least[0] < rank)
+    check(ctx,
+          cmpi(ctx, arith::CmpIPredicate::sge,
+               ctx.index(ctx.inInfo(0).dims[least[0]]),
+               constIndex(ctx, least[1])),
+          "the dimension that is to vary must be at least " + Twine(least[1]));
   SmallVector<OpFoldResult> offsets = zeros(ctx, rank);
   SmallVector<int64_t> strides(rank, 1);
   bool forward = true;
