@@ -27,8 +27,8 @@ namespace lnn {
 
 LoopEmitter::LoopEmitter(linalg::GenericOp op, const LoopPlan &plan,
                          OpBuilder &builder)
-    : op(op), plan(plan), toShare(plan.parts), b(op.getLoc(), builder),
-      body(op.getRegion().front()), ivs(op.getNumLoops()) {
+    : op(op), plan(plan), b(op.getLoc(), builder), body(op.getRegion().front()),
+      ivs(op.getNumLoops()) {
   if (plan.vectorDim)
     varying = varyingValues(op, *plan.vectorDim);
 }
@@ -65,7 +65,6 @@ void LoopEmitter::emit() {
 /// other, all rows, but for one that is alone.
 void LoopEmitter::emitNest() {
   if (!plan.rowDim || getConstantIntValue(extent(*plan.rowDim))) {
-    toShare = plan.parts;
     emitOuter(0);
     return;
   }
@@ -84,7 +83,6 @@ void LoopEmitter::emitNest() {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(branch.thenBlock());
     ranges[rows].size = whole;
-    toShare = plan.parts;
     emitOuter(0);
   }
   ranges[rows].size = size;
@@ -97,7 +95,6 @@ void LoopEmitter::emitNest() {
   single = rows;
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(branch.elseBlock());
-  toShare = plan.parts;
   emitOuter(0);
 }
 
@@ -121,6 +118,8 @@ static void forEach(ImplicitLocOpBuilder &b, Value from, Value to, int64_t step,
 }
 
 void LoopEmitter::emitOuter(unsigned level) {
+  if (level == 0)
+    toShare = plan.parts;
   if (level == plan.outer.size()) {
     emitVectors();
     return;

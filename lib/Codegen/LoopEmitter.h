@@ -85,7 +85,7 @@ private:
 
   mlir::linalg::GenericOp op;
   LoopPlan plan;
-  bool toShare; ///< the loop that threads share is still to come
+  bool toShare = false; ///< the loop that threads share is still to come
   mlir::ImplicitLocOpBuilder b;
   mlir::Block &body;
   llvm::SmallVector<mlir::Range, 4> ranges;

@@ -2,8 +2,7 @@
 //
 // A result that is collected step by step, by ScatterND of one row at a time or
 // by Concat with what there is so far, becomes one Concat of all parts. Shapes
-// that are known become constants, and equal ones are read once, so that no
-// step reads what it collects.
+// that are known become constants, so that no step reads what it collects.
 //
 //===----------------------------------------------------------------------===//
 #include "Graph.h"

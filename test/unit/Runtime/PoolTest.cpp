@@ -84,19 +84,22 @@ TEST(Pool, TheBitsDoNotDependOnTheThreads) {
   expectSameBits("fixedrows", 3, 48);
 }
 
+/// What fixtures/parts.c says: for each row, how many its part had.
+std::vector<float> rowsOfParts(const Model &model, int64_t rows) {
+  Floats x({rows}), y({rows}), n({1});
+  std::fill(x.data.begin(), x.data.end(), 1.0f);
+  lnn_tensor in = x.tensor(), out[] = {y.tensor(), n.tensor()};
+  EXPECT_EQ(lnn_run(model.get(), &in, 1, out, 2), LNN_OK) << lnn_last_error();
+  EXPECT_EQ(n.data[0], y.data[0]) << "the sum of another part";
+  return y.data;
+}
+
 TEST(Pool, PartsAreOfEightRowsAndTheFirstSaysWhatHasNoRows) {
   Model model = load("parts");
   EXPECT_EQ(lnn_model_has_rows(model.get()), 1);
   EXPECT_EQ(lnn_model_has_rows(load("cell").get()), 0);
   EXPECT_EQ(lnn_model_threads(model.get()), 1);
-  auto run = [&](int64_t rows) {
-    Floats x({rows}), y({rows}), n({1});
-    std::fill(x.data.begin(), x.data.end(), 1.0f);
-    lnn_tensor in = x.tensor(), out[] = {y.tensor(), n.tensor()};
-    EXPECT_EQ(lnn_run(model.get(), &in, 1, out, 2), LNN_OK) << lnn_last_error();
-    EXPECT_EQ(n.data[0], y.data[0]) << "the sum of another part";
-    return y.data;
-  };
+  auto run = [&](int64_t rows) { return rowsOfParts(model, rows); };
   EXPECT_EQ(run(100)[0], 100);
   ASSERT_EQ(lnn_model_set_threads(model.get(), 3), LNN_OK);
   EXPECT_EQ(run(15)[0], 15);
@@ -112,14 +115,7 @@ TEST(Pool, PartsAreOfEightRowsAndTheFirstSaysWhatHasNoRows) {
 TEST(Pool, OneThreadHasPartsWhereAllRowsNeedMoreThanCachesHold) {
   Model model = load("largeparts");
   std::set<std::string> before = threadsNow();
-  auto run = [&](int64_t rows) {
-    Floats x({rows}), y({rows}), n({1});
-    std::fill(x.data.begin(), x.data.end(), 1.0f);
-    lnn_tensor in = x.tensor(), out[] = {y.tensor(), n.tensor()};
-    EXPECT_EQ(lnn_run(model.get(), &in, 1, out, 2), LNN_OK) << lnn_last_error();
-    EXPECT_EQ(n.data[0], y.data[0]) << "the sum of another part";
-    return y.data;
-  };
+  auto run = [&](int64_t rows) { return rowsOfParts(model, rows); };
   // As a whole: few rows, and those that a part would be half of, or more.
   EXPECT_EQ(run(15)[0], 15);
   EXPECT_EQ(run(33)[0], 33);
