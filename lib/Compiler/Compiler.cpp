@@ -404,7 +404,7 @@ void Compilation::run() {
     if (succeeded(lower(*lowered.back(), *target, version)))
       continue;
     size_t said = result.diagnostics.size();
-    unsigned before[] = {errors, notSupported};
+    bool unsupported = errors && errors == notSupported;
     version.reroll = false;
     if (asExported && succeeded(lower(*asExported, *target, version))) {
       lowered.back() = std::move(asExported);
@@ -413,11 +413,8 @@ void Compilation::run() {
       continue;
     }
     result.diagnostics.resize(said);
-    std::tie(errors, notSupported) = std::tie(before[0], before[1]);
-    return failFromDiagnostics(errors && errors == notSupported
-                                   ? ErrorKind::Unsupported
-                                   : ErrorKind::Compile,
-                               "lowering");
+    return failFromDiagnostics(
+        unsupported ? ErrorKind::Unsupported : ErrorKind::Compile, "lowering");
   }
   size_t left = lowered.size();
   auto emit = [&](size_t i, OutputKind what, llvm::raw_pwrite_stream &os) {

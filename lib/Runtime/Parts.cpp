@@ -32,7 +32,9 @@ static int64_t chunkFor(int64_t rows, int64_t threads) {
   return std::max(chunk, round(divideUp(rows, mostParts)));
 }
 
-int64_t Parts::largeScratch() {
+/// Scratch that one thread gains nothing from splitting has at most so many
+/// bytes.
+static int64_t largeScratch() {
   static const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
   return (cache > 0 ? cache : 1 << 20) / 2;
 }

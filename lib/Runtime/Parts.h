@@ -26,9 +26,6 @@ public:
   /// than caches hold. Repeated, it does nothing.
   bool prepare(const std::vector<int64_t> &inDims,
                const std::vector<int64_t> &outDims, int64_t wholeScratch);
-  /// Scratch that one thread gains nothing from splitting has at most so many
-  /// bytes.
-  static int64_t largeScratch();
   /// As another's last.
   void prepareLike(const Parts &other);
   /// The run that was prepared. Busy: the threads work for another call. Failed
